@@ -1,0 +1,1 @@
+"""What the algorithms share, under the import paths of Stable Baselines."""
