@@ -1,0 +1,81 @@
+"""``enjoy``: watch a saved model act."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from stable_baselines_tf2.cli import support
+
+HELP = "let a saved model act, show or film it and print its returns"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    support.add_agent_arguments(parser)
+    parser.add_argument("--load", required=True, metavar="PATH", help="the saved model")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--episodes", type=support.positive, default=10, help="episodes to play")
+    length.add_argument("-n", "--n-timesteps", type=support.positive, metavar="STEPS", help="steps to play instead")
+    parser.add_argument(
+        "--deterministic",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="take the most likely action, or sample it",
+    )
+    view = parser.add_mutually_exclusive_group()
+    view.add_argument("--render", action="store_true", help="show a window")
+    view.add_argument("--video", metavar="DIR", help="folder for a film")
+    parser.add_argument(
+        "--video-length", type=support.positive, default=1000, metavar="STEPS", help="steps that are filmed"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Plays and prints one line per episode."""
+    from stable_baselines_tf2.common.vec_env import VecNormalize, VecVideoRecorder
+
+    algorithm = support.find_algorithm(args.algo)
+    with support.reported_as_usage():
+        model = algorithm.load(args.load)
+    if args.seed is not None:
+        model.set_random_seed(args.seed)
+    render_mode = "human" if args.render else "rgb_array" if args.video else None
+    env = support.make_env(
+        args.env, 1, args.seed, dict(args.env_kwargs, **({"render_mode": render_mode} if render_mode else {}))
+    )
+    for kind in ("observation", "action"):
+        trained, here = getattr(model, f"{kind}_space"), getattr(env, f"{kind}_space")
+        if trained != here:
+            raise support.UsageError(f"{args.load} was trained with {kind} space {trained}, {args.env} has {here}")
+    averages = support.normalization_path(args.load)
+    with support.reported_as_usage():
+        if averages.exists():
+            env = VecNormalize.load(str(averages), env)
+            env.training = env.norm_reward = False
+            print(f"observations normalized by {averages}")
+        if args.video:
+            os.makedirs(args.video, exist_ok=True)
+            env = VecVideoRecorder(
+                env, args.video, record_video_trigger=lambda step: step == 0, video_length=args.video_length
+            )
+
+    returns: list[float] = []
+    state, done, steps = None, [False], 0
+    obs = env.reset()
+    while steps < args.n_timesteps if args.n_timesteps else len(returns) < args.episodes:
+        action, state = model.predict(obs, state=state, mask=done, deterministic=args.deterministic)
+        obs, _, done, infos = env.step(action)
+        steps += 1
+        if args.render:
+            env.render()
+        if "episode" in infos[0]:  # the monitor's, so true returns and whole games
+            returns.append(float(infos[0]["episode"]["r"]))
+            print(f"episode {len(returns)}: return {returns[-1]:.1f}, {infos[0]['episode']['l']} steps")
+    env.close()
+    if returns:
+        print(f"mean return: {support.describe(returns)}")
+    for film in sorted(Path(args.video).glob("*.mp4")) if args.video else ():
+        print(f"film: {film}")
+    return 0

@@ -1,0 +1,149 @@
+"""What the commands share: reading arguments, finding algorithms, building environments."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import importlib
+import inspect
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stable_baselines_tf2.common.optional import require
+
+if TYPE_CHECKING:
+    from stable_baselines_tf2.common.base_class import BaseRLModel
+    from stable_baselines_tf2.common.vec_env import VecEnv
+
+ALGORITHMS = ("a2c", "acer", "acktr", "ddpg", "dqn", "gail", "her", "ppo1", "ppo2", "sac", "td3", "trpo")
+
+
+class UsageError(Exception):
+    """The arguments cannot be carried out; the message goes to the user without a traceback."""
+
+
+@contextlib.contextmanager
+def reported_as_usage() -> Iterator[None]:
+    """Turns what the library raises for bad input into a :class:`UsageError`."""
+    try:
+        yield
+    except (ImportError, KeyError, OSError, TypeError, ValueError) as error:
+        raise UsageError(str(error) or type(error).__name__) from error
+
+
+def positive(text: str) -> int:
+    """Reads an integer above zero, for argparse."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above zero")
+    return number
+
+
+def not_negative(text: str) -> int:
+    """Reads an integer of zero or more, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return number
+
+
+def key_value(text: str) -> tuple[str, Any]:
+    """Reads ``key:value``, for argparse; a value that is no Python literal is a string."""
+    key, separator, value = text.partition(":")
+    if not (separator and key.isidentifier()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form key:value")
+    try:
+        return key, ast.literal_eval(value)
+    except (SyntaxError, ValueError):
+        return key, value
+
+
+def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that say which algorithm meets which environment."""
+    parser.add_argument("--algo", required=True, type=str.lower, choices=ALGORITHMS, help="the algorithm")
+    parser.add_argument("--env", required=True, metavar="ID", help="gymnasium id of the environment")
+    parser.add_argument(
+        "--env-kwargs", nargs="+", type=key_value, default=[], metavar="KEY:VALUE", help="arguments of the environment"
+    )
+    parser.add_argument("--seed", type=not_negative, help="seed of everything random")
+
+
+def find_algorithm(name: str) -> type[BaseRLModel]:
+    """Returns the class of an algorithm.
+
+    Raises:
+        UsageError: this version does not have it.
+    """
+    package = importlib.import_module("stable_baselines_tf2")
+    try:
+        return getattr(package, name.upper())
+    except (AttributeError, ImportError) as error:
+        raise UsageError(f"{name.upper()} is not part of version {package.__version__}") from error
+
+
+def check_hyperparams(algorithm: type, hyperparams: Iterable[str]) -> None:
+    """Raises a :class:`UsageError` for names that the constructor of the algorithm does not take."""
+    known = [name for name in inspect.signature(algorithm).parameters if not name.startswith("_")]
+    unknown = sorted(set(hyperparams) - set(known))
+    if unknown:
+        raise UsageError(f"{algorithm.__name__} has no hyperparameter {', '.join(unknown)}; it has {', '.join(known)}")
+
+
+def make_env(
+    env_id: str,
+    n_envs: int,
+    seed: int | None,
+    env_kwargs: dict[str, Any],
+    subprocess: bool = False,
+    monitor_dir: str | None = None,
+) -> VecEnv:
+    """Builds monitored environments; Atari games (``…NoFrameskip-v4``) come preprocessed, with four frames stacked.
+
+    Args:
+        env_id: gymnasium id, or ``module:id`` to import a module that registers it.
+        n_envs: number of environments.
+        seed: seed of the first one; each further one has the next number.
+        env_kwargs: arguments for ``gymnasium.make``.
+        subprocess: one process per environment.
+        monitor_dir: folder for the episode logs.
+
+    Raises:
+        UsageError: there is no such environment, or it cannot be built.
+    """
+    import gymnasium
+
+    from stable_baselines_tf2.common.cmd_util import make_atari_env, make_vec_env
+    from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
+
+    with reported_as_usage():
+        if "NoFrameskip" in env_id:
+            require("ale_py", "atari")
+            return VecFrameStack(make_atari_env(env_id, n_envs, seed or 0, use_subprocess=subprocess), n_stack=4)
+        try:
+            gymnasium.spec(env_id)
+            return make_vec_env(
+                env_id,
+                n_envs=n_envs,
+                seed=seed,
+                monitor_dir=monitor_dir,
+                env_kwargs=env_kwargs,
+                vec_env_cls=SubprocVecEnv if subprocess else DummyVecEnv,
+            )
+        except gymnasium.error.Error as error:
+            raise UsageError(str(error)) from error
+
+
+def normalization_path(model_path: str | os.PathLike) -> Path:
+    """Where ``train`` leaves, and ``enjoy`` finds, the running averages of a model's observations."""
+    return Path(os.fspath(model_path).removesuffix(".zip") + "_vecnormalize.pkl")
+
+
+def describe(returns: Iterable[float]) -> str:
+    """Says mean and standard deviation of episode returns."""
+    import numpy as np
+
+    values = np.asarray(list(returns), dtype=np.float64)
+    return f"{values.mean():.1f} +/- {values.std():.1f} over {len(values)} episodes"
