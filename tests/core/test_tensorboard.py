@@ -91,7 +91,8 @@ def test_two_writers_in_one_folder_write_two_files(tmp_path):
 def test_writing_does_not_import_tensorflow(tmp_path):
     code = (
         "import sys; from stable_baselines_tf2.core.tensorboard import EventWriter\n"
-        f"with EventWriter({str(tmp_path)!r}) as w: w.scalar('a', 1, 1); w.histogram('b', [1, 2], 1); w.text('c', 'd', 1)\n"
+        f"with EventWriter({str(tmp_path)!r}) as w:\n"
+        "    w.scalar('a', 1, 1); w.histogram('b', [1, 2], 1); w.text('c', 'd', 1)\n"
         "assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
