@@ -1,0 +1,94 @@
+"""The only file that knows MPI. In a single process, everything here works without ``mpi4py``.
+
+``mpi4py`` is imported only where the process was started by an MPI launcher (``mpirun``) with more than one process, or where
+the program has imported it already. Functions take an optional communicator; without one they use ``COMM_WORLD``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stable_baselines_tf2.common.optional import require
+
+# Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 tell it to the processes that they start.
+LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+def require_mpi() -> ModuleType:
+    """The module ``mpi4py.MPI``.
+
+    Raises:
+        ImportError: mpi4py is not installed.
+    """
+    return require("mpi4py.MPI", "mpi")
+
+
+def _launched() -> bool:
+    return any(os.environ.get(name, "1") != "1" for name in LAUNCHER_VARIABLES)
+
+
+def communicator(comm: Any = None) -> Any:
+    """``comm`` itself if there is one, ``COMM_WORLD`` where MPI is in use, otherwise None.
+
+    Raises:
+        ImportError: an MPI launcher started this process as one of several, but mpi4py is not installed.
+    """
+    if comm is None and ("mpi4py.MPI" in sys.modules or _launched()):
+        return require_mpi().COMM_WORLD
+    return comm
+
+
+def rank(comm: Any = None) -> int:
+    """Number of this process, from 0."""
+    comm = communicator(comm)
+    return 0 if comm is None else comm.Get_rank()
+
+
+def size(comm: Any = None) -> int:
+    """Number of processes."""
+    comm = communicator(comm)
+    return 1 if comm is None else comm.Get_size()
+
+
+def allreduce_sum(array: ArrayLike, comm: Any = None) -> np.ndarray:
+    """Element-wise sum of every process's array; the same new array in each of them."""
+    local = np.array(array, order="C")
+    comm = communicator(comm)
+    if comm is None or comm.Get_size() == 1:
+        return local
+    total = np.empty_like(local)
+    comm.Allreduce(local, total, op=require_mpi().SUM)
+    return total
+
+
+def allreduce_mean(array: ArrayLike, comm: Any = None) -> np.ndarray:
+    """Element-wise mean of every process's array; the same new array in each of them."""
+    return allreduce_sum(array, comm) / size(comm)
+
+
+def allgather(value: Any, comm: Any = None) -> list[Any]:
+    """What every process passed, ordered by rank."""
+    comm = communicator(comm)
+    return [value] if comm is None else comm.allgather(value)
+
+
+def broadcast(array: ArrayLike, root: int = 0, comm: Any = None) -> np.ndarray:
+    """The array of process ``root``, as a new array in each process; all must pass the same shape and dtype."""
+    result = np.array(array, order="C")
+    comm = communicator(comm)
+    if comm is not None:
+        comm.Bcast(result, root=root)
+    return result
+
+
+def barrier(comm: Any = None) -> None:
+    """Waits until every process has come here."""
+    comm = communicator(comm)
+    if comm is not None:
+        comm.Barrier()
