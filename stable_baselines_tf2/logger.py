@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import atomic_write
 from stable_baselines_tf2.core.tensorboard import EventWriter, read_scalars
 
@@ -438,9 +439,7 @@ def configure(folder: str | os.PathLike | None = None, format_strs: Sequence[str
     folder = os.fspath(folder)
     suffix = ""
     if format_strs is None:
-        from stable_baselines_tf2.common.misc_util import mpi_rank_or_zero
-
-        rank = mpi_rank_or_zero()
+        rank = distributed.rank()
         if rank == 0:
             format_strs = os.getenv("OPENAI_LOG_FORMAT", "stdout,log,csv").split(",")
         else:

@@ -176,14 +176,14 @@ def test_read_tb_rejects_other_files(tmp_path):
 
 
 def test_environment_variables(tmp_path, monkeypatch):
-    from stable_baselines_tf2.common import misc_util
-
     monkeypatch.setenv("OPENAI_LOGDIR", str(tmp_path))
     monkeypatch.setenv("OPENAI_LOG_FORMAT", "json,,csv")
     logger.configure()
+    logger.reset()
     assert sorted(os.listdir(tmp_path)) == ["progress.csv", "progress.json"]
-    monkeypatch.setattr(misc_util, "mpi_rank_or_zero", lambda: 2)
+    monkeypatch.setattr(logger.distributed, "rank", lambda: 2)
     logger.configure()
+    logger.reset()
     assert "log-rank002.txt" in os.listdir(tmp_path)
     monkeypatch.delenv("OPENAI_LOGDIR")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
