@@ -54,7 +54,7 @@ class Case:
 
 Driver = Callable[[Case], dict[str, Any]]
 DRIVERS: dict[tuple[str, str], Driver] = {}
-DRIVER_MODULES = ("functions", "functions_env", "functions_distributions", "on_policy")
+DRIVER_MODULES = ("functions", "functions_env", "functions_distributions", "functions_plots", "on_policy")
 
 
 def driver(kind: str, *names: str) -> Callable[[Driver], Driver]:
