@@ -44,10 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         the process with code 2 and a message.
     """
     args = build_parser().parse_args(argv)
+    subparser: argparse.ArgumentParser = args.subparser
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return args.run(args)
     except UsageError as error:
-        args.subparser.error(str(error))
+        subparser.error(str(error))
     except KeyboardInterrupt:
         return 130

@@ -101,16 +101,14 @@ def train_task(task: Task, seed: int) -> Line:
     """
     import numpy as np
 
-    from stable_baselines_tf2.common.evaluation import evaluate_policy
-
     algorithm = support.find_algorithm(task["algorithm"])
-    env_id = SHORT_NAMES.get(task["env"], task["env"])
+    env_id = SHORT_NAMES.get(str(task["env"]), str(task["env"]))
     env = support.make_env(env_id, task["n_envs"], seed * 100, {})
     kwargs = dict(task["kwargs"])
     if "noise" in kwargs:
         from stable_baselines_tf2.common.noise import NormalActionNoise
 
-        size = env.action_space.shape
+        size = env.action_space.shape or ()
         kwargs["action_noise"] = NormalActionNoise(np.zeros(size), kwargs.pop("noise") * np.ones(size))
     model = algorithm(task.get("policy", "MlpPolicy"), env, seed=seed, n_cpu_tf_sess=1, **kwargs)
 
@@ -119,11 +117,9 @@ def train_task(task: Task, seed: int) -> Line:
     seconds = time.time() - start
     line: Line = {"task": task["id"], "seed": seed, "steps": task["steps"], "seconds": round(seconds, 1)}
     for offset, name in zip((1000, 2000), EVALUATIONS, strict=True):
-        eval_env = support.make_env(env_id, 1, offset + seed, {})
-        returns, _ = evaluate_policy(
-            model, eval_env, EVAL_EPISODES, deterministic=name == "deterministic", return_episode_rewards=True
-        )
-        line[name] = [round(float(value), 3) for value in returns]
+        eval_env = support.make_env(env_id, EVAL_EPISODES, (offset + seed) * 100, {})
+        returns = support.evaluate(model, eval_env, EVAL_EPISODES, deterministic=name == "deterministic")
+        line[name] = [round(value, 3) for value in returns]
         eval_env.close()
     episodes = sorted(training_episodes(env))
     line["episodes"] = episodes[:: max(1, len(episodes) // MAX_EPISODES_KEPT)]

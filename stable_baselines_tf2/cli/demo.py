@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.time()
     env = support.make_env(ENV_ID, args.n_envs, args.seed, {}, monitor_dir=str(output / "monitor"))
     model = PPO2("MlpPolicy", env, seed=args.seed, tensorboard_log=str(output / "tensorboard"), **HYPERPARAMS)
-    eval_env = support.make_env(ENV_ID, 1, args.seed + 1000, {})
+    eval_env = support.make_env(ENV_ID, 10, args.seed + 1000, {})
     mean, returns = train_until_solved(model, eval_env, args.n_timesteps)
     verdict, seconds = "solved" if mean >= SOLVED else "NOT solved", time.time() - start
     print(f"{verdict} after {model.num_timesteps} steps and {seconds:.0f} s: mean return {support.describe(returns)}")
@@ -81,7 +81,6 @@ def train_until_solved(model: BaseRLModel, eval_env: VecEnv, limit: int) -> tupl
     import numpy as np
 
     from stable_baselines_tf2.common.callbacks import EvalCallback, StopTrainingOnRewardThreshold
-    from stable_baselines_tf2.common.evaluation import evaluate_policy
 
     n_envs = model.get_env().num_envs
     while True:
@@ -95,13 +94,13 @@ def train_until_solved(model: BaseRLModel, eval_env: VecEnv, limit: int) -> tupl
         )
         first = model.num_timesteps == 0
         model.learn(limit - model.num_timesteps, callback=probe, reset_num_timesteps=first, progress_bar=True)
-        returns, _ = evaluate_policy(model, eval_env, EVAL_EPISODES, return_episode_rewards=True)
+        returns = support.evaluate(model, eval_env, EVAL_EPISODES)
         mean = float(np.mean(returns))
         if mean >= SOLVED or model.num_timesteps >= limit:
             return mean, returns
 
 
-def acts_the_same(model: BaseRLModel, loaded: BaseRLModel, env: VecEnv, n_steps: int = 1000) -> bool:
+def acts_the_same(model: BaseRLModel, loaded: BaseRLModel, env: VecEnv, n_steps: int = 100) -> bool:
     """Compares actions and probabilities of two models on what the first one sees, and prints the outcome."""
     import numpy as np
 
@@ -112,7 +111,7 @@ def acts_the_same(model: BaseRLModel, loaded: BaseRLModel, env: VecEnv, n_steps:
     batch = np.concatenate(observations)
     same = np.array_equal(model.predict(batch, deterministic=True)[0], loaded.predict(batch, deterministic=True)[0])
     same = same and np.array_equal(model.action_probability(batch), loaded.action_probability(batch))
-    print(f"the reloaded model acts {'the same' if same else 'DIFFERENTLY'} on {n_steps} observations")
+    print(f"the reloaded model acts {'the same' if same else 'DIFFERENTLY'} on {len(batch)} observations")
     return same
 
 

@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> int:
     averages = support.normalization_path(args.load)
     with support.reported_as_usage():
         if averages.exists():
-            env = VecNormalize.load(str(averages), env)
-            env.training = env.norm_reward = False
+            normalizer = VecNormalize.load(str(averages), env)
+            normalizer.training = normalizer.norm_reward = False
+            env = normalizer
             print(f"observations normalized by {averages}")
         if args.video:
             os.makedirs(args.video, exist_ok=True)
@@ -62,17 +63,12 @@ def run(args: argparse.Namespace) -> int:
             )
 
     returns: list[float] = []
-    state, done, steps = None, [False], 0
-    obs = env.reset()
-    while steps < args.n_timesteps if args.n_timesteps else len(returns) < args.episodes:
-        action, state = model.predict(obs, state=state, mask=done, deterministic=args.deterministic)
-        obs, _, done, infos = env.step(action)
-        steps += 1
-        if args.render:
-            env.render()
-        if "episode" in infos[0]:  # the monitor's, so true returns and whole games
-            returns.append(float(infos[0]["episode"]["r"]))
-            print(f"episode {len(returns)}: return {returns[-1]:.1f}, {infos[0]['episode']['l']} steps")
+    for step, episode_return in enumerate(support.play(model, env, args.deterministic, args.render), start=1):
+        if episode_return is not None:
+            returns.append(episode_return)
+            print(f"episode {len(returns)}: return {episode_return:.1f}, ended at step {step}")
+        if step == args.n_timesteps or (not args.n_timesteps and len(returns) == args.episodes):
+            break
     env.close()
     if returns:
         print(f"mean return: {support.describe(returns)}")

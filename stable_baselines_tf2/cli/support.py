@@ -10,7 +10,7 @@ import inspect
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from stable_baselines_tf2.common.optional import require
 
@@ -139,6 +139,32 @@ def make_env(
 def normalization_path(model_path: str | os.PathLike) -> Path:
     """Where ``train`` leaves, and ``enjoy`` finds, the running averages of a model's observations."""
     return Path(os.fspath(model_path).removesuffix(".zip") + "_vecnormalize.pkl")
+
+
+def play(model: BaseRLModel, env: VecEnv, deterministic: bool = True, render: bool = False) -> Iterator[float | None]:
+    """Lets a model act in one environment, endlessly.
+
+    Yields:
+        After every step None, or the return of the episode that it ended: the monitor's, of a whole game, not
+        normalized.
+    """
+    import numpy as np
+
+    obs, state, done = env.reset(), None, np.zeros(1, dtype=bool)
+    while True:
+        action, state = model.predict(obs, state=state, mask=done, deterministic=deterministic)
+        obs, _, done, infos = env.step(action)
+        if render:
+            env.render()
+        yield float(infos[0]["episode"]["r"]) if "episode" in infos[0] else None
+
+
+def evaluate(model: BaseRLModel, env: VecEnv, episodes: int, deterministic: bool = True) -> list[float]:
+    """Returns the returns of whole episodes, played in all environments at once."""
+    from stable_baselines_tf2.common.evaluation import evaluate_policy
+
+    returns, _ = evaluate_policy(model, env, episodes, deterministic=deterministic, return_episode_rewards=True)
+    return cast("list[float]", returns)
 
 
 def describe(returns: Iterable[float]) -> str:

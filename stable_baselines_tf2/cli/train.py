@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 from stable_baselines_tf2.cli import support
@@ -40,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, evaluates, saves."""
-    from stable_baselines_tf2.common.evaluation import evaluate_policy
-    from stable_baselines_tf2.common.vec_env import VecNormalize
+    from stable_baselines_tf2.common.vec_env import VecNormalize, sync_envs_normalization
 
     algorithm = support.find_algorithm(args.algo)
     hyperparams, env_kwargs = dict(args.hyperparams), dict(args.env_kwargs)
@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
                 Path(folder).mkdir(parents=True, exist_ok=True)
 
     env = support.make_env(args.env, args.n_envs, args.seed, env_kwargs, args.subprocess, args.monitor_dir)
-    if args.vec_normalize:
-        env = VecNormalize(env)
+    normalizer = VecNormalize(env) if args.vec_normalize else None
+    env = normalizer or env
     defaults = {"seed": args.seed, "tensorboard_log": args.tensorboard_log, "verbose": 0 if args.progress_bar else 1}
     with support.reported_as_usage():
         model = algorithm(args.policy, env, **(defaults | hyperparams))
@@ -62,16 +62,16 @@ def run(args: argparse.Namespace) -> int:
     if args.save:
         model.save(args.save)
         print(f"model: {args.save.removesuffix('.zip')}.zip")
-        if args.vec_normalize:
-            env.save(str(support.normalization_path(args.save)))
+        if normalizer:
+            normalizer.save(str(support.normalization_path(args.save)))
             print(f"observation averages: {support.normalization_path(args.save)}")
     if args.eval_episodes:
         eval_env = support.make_env(args.env, 1, None if args.seed is None else args.seed + 1000, env_kwargs)
-        if args.vec_normalize:
+        if normalizer:
             eval_env = VecNormalize(eval_env, training=False, norm_reward=False)
-            eval_env.obs_rms = env.obs_rms
-        returns, _ = evaluate_policy(model, eval_env, args.eval_episodes, return_episode_rewards=True)
-        print(f"mean return: {support.describe(returns)}")
+            sync_envs_normalization(env, eval_env)
+        returns = (value for value in support.play(model, eval_env) if value is not None)
+        print(f"mean return: {support.describe(itertools.islice(returns, args.eval_episodes))}")
         eval_env.close()
     env.close()
     return 0
