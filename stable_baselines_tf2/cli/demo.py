@@ -122,5 +122,7 @@ def plot_learning_curve(monitor_dir: Path, path: Path) -> None:
 
         pyplot = support.require("matplotlib.pyplot", "plots")
         results_plotter.plot_results([str(monitor_dir)], None, results_plotter.X_TIMESTEPS, f"PPO2 on {ENV_ID}")
+    pyplot.gcf().set_size_inches(8, 4)
+    pyplot.tight_layout()
     pyplot.savefig(path, dpi=120)
     pyplot.close()
