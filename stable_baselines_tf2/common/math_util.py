@@ -43,11 +43,12 @@ def discount_with_boundaries(rewards: np.ndarray, episode_starts: np.ndarray, ga
         gamma: discount factor.
 
     Returns:
-        Sums of the shape and dtype of ``rewards``.
+        Sums of the shape of ``rewards``, and of their dtype if that is a floating one.
     """
-    decay = np.zeros(np.shape(rewards))
-    decay[:-1] = gamma * (1.0 - np.asarray(episode_starts[1:], dtype=np.float64))
-    return discounted_sum(rewards, decay).astype(np.asarray(rewards).dtype)
+    sums = np.array(rewards, dtype=np.result_type(rewards, np.float32))
+    for step in reversed(range(len(sums) - 1)):  # in the dtype of the rewards: float32 rounds at every step
+        sums[step] += float(gamma) * sums[step + 1] * (1 - np.asarray(episode_starts[step + 1], dtype=np.float64))
+    return sums
 
 
 def explained_variance(y_pred: np.ndarray, y_true: np.ndarray) -> float:
