@@ -84,7 +84,7 @@ class OldGymAdapter(gymnasium.Env):
         self.env.close()
 
     @property
-    def render_mode(self) -> str | None:  # type: ignore[override]
+    def render_mode(self) -> str | None:
         """The mode that ``env`` was made with; None where the mode is an argument of ``render``."""
         return getattr(self.env, "render_mode", None)
 
@@ -191,8 +191,10 @@ def render_env(env: gymnasium.Env, mode: str) -> Any:
             raise ValueError(f"render mode {mode!r} is unknown to {env}; it has {known}")
         env.unwrapped.render_mode = mode
     elif env.render_mode != mode:
-        raise ValueError(f"{env} was made with render_mode={env.render_mode!r} and cannot render {mode!r}; make it with "
-                         f"render_mode={mode!r}")
+        raise ValueError(
+            f"{env} was made with render_mode={env.render_mode!r} and cannot render {mode!r}: make it with "
+            f"render_mode={mode!r}"
+        )
     return env.render()
 
 

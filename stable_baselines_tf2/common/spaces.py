@@ -30,7 +30,7 @@ def space_kind(space: Any) -> str:
     for cls in type(space).__mro__:
         if cls.__name__ in KINDS:
             return cls.__name__
-    raise TypeError(f"expected a space of one of the kinds {', '.join(KINDS)}, got {space!r} of type {type(space).__name__}")
+    raise TypeError(f"expected a space of one of the kinds {', '.join(KINDS)}, got {space!r} ({type(space).__name__})")
 
 
 def as_gymnasium_space(space: Any) -> gymnasium.Space:
@@ -73,11 +73,9 @@ def space_to_dict(space: Any) -> dict[str, Any]:
             "dtype": np.dtype(space.dtype).name,
         }
     if kind == "Discrete":
-        start = int(getattr(space, "start", 0))
-        return {"type": kind, "n": int(space.n), **({"start": start} if start else {})}
+        return {"type": kind, "n": int(space.n), **_start_to_json(space)}
     if kind == "MultiDiscrete":
-        start = np.asarray(getattr(space, "start", 0))
-        return {"type": kind, "nvec": np.asarray(space.nvec).tolist(), **({"start": start.tolist()} if start.any() else {})}
+        return {"type": kind, "nvec": np.asarray(space.nvec).tolist(), **_start_to_json(space)}
     if kind == "MultiBinary":
         return {"type": kind, "n": np.asarray(space.n).tolist()}
     if kind == "Dict":
@@ -146,7 +144,7 @@ def spaces_equal(first: Any, second: Any, bounds: bool = True) -> bool:
         )
     if kind == "Tuple":
         return len(first.spaces) == len(second.spaces) and all(
-            spaces_equal(a, b, bounds) for a, b in zip(first.spaces, second.spaces)
+            spaces_equal(a, b, bounds) for a, b in zip(first.spaces, second.spaces, strict=True)
         )
     return space_to_dict(first) == space_to_dict(second)
 
@@ -157,6 +155,12 @@ def _unbounded(bound: np.ndarray) -> np.ndarray:
     if bound.dtype.kind != "f":
         return bound
     return np.where(np.abs(bound) >= np.finfo(bound.dtype).max, np.copysign(np.inf, bound), bound)
+
+
+def _start_to_json(space: Any) -> dict[str, Any]:
+    """The smallest values of a discrete space, if they are not 0 as in old gym."""
+    start = np.asarray(getattr(space, "start", 0))
+    return {"start": start.tolist()} if start.any() else {}
 
 
 def _bound_to_json(bound: np.ndarray) -> Any:

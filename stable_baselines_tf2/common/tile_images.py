@@ -27,5 +27,5 @@ def tile_images(img_nhwc: np.ndarray | Sequence[np.ndarray]) -> np.ndarray:
     columns = int(np.ceil(count / rows))
     grid = np.zeros((rows * columns, height, width, channels), images.dtype)
     grid[:count] = images
-    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)  # [rows, height, columns, width, channels]
+    grid = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)  # [rows, height, columns, width, ...]
     return grid.reshape(rows * height, columns * width, channels)

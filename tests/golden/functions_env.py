@@ -144,7 +144,8 @@ def running_mean_std(case: Case) -> dict[str, Any]:
         statistics = RunningMeanStd(shape=batches["batch_0"].shape[1:])
         for index in range(len(batches)):
             statistics.update(batches[f"batch_{index}"])
-            results.update({f"result/{number}/{name}_{index}": getattr(statistics, name) for name in ("mean", "var", "count")})
+            for name in ("mean", "var", "count"):
+                results[f"result/{number}/{name}_{index}"] = getattr(statistics, name)
     return results
 
 

@@ -63,9 +63,10 @@ def sync_envs_normalization(env: Any, eval_env: Any) -> None:
     """
     sources, targets = list(_normalizations(env)), list(_normalizations(eval_env))
     if len(sources) != len(targets):
-        raise ValueError(f"env and eval_env must have the same VecNormalize wrappers: env has {len(sources)}, eval_env "
-                         f"{len(targets)}")
-    for source, target in zip(sources, targets):
+        raise ValueError(
+            f"env and eval_env must be normalized alike: env has {len(sources)} VecNormalize, eval_env {len(targets)}"
+        )
+    for source, target in zip(sources, targets, strict=True):
         target.obs_rms = deepcopy(source.obs_rms)
         target.ret_rms = deepcopy(source.ret_rms)
 

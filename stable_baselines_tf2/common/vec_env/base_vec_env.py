@@ -37,8 +37,8 @@ class NotSteppingError(Exception):
 class VecEnv(ABC):
     """Several copies of an environment that are stepped together.
 
-    A finished episode is followed by a new one on its own: the observation returned with ``done`` is the first one of the
-    next episode, and ``infos[i]["terminal_observation"]`` holds the last one of the finished episode.
+    A finished episode is followed by a new one on its own: the observation returned with ``done`` is the first one of
+    the next episode, and ``infos[i]["terminal_observation"]`` holds the last one of the finished episode.
     ``infos[i]["TimeLimit.truncated"]`` then says whether a time limit alone ended it.
 
     Args:
@@ -109,7 +109,9 @@ class VecEnv(ABC):
         """
 
     @abstractmethod
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         """Calls a method of the environments.
 
         Args:
@@ -209,7 +211,7 @@ class VecEnv(ABC):
         return [int(seed) + index for index in range(self.num_envs)]
 
     def _own_windows(self, mode: str) -> bool:
-        """True where `render` is best left to the environments, as they open windows themselves or there is only one."""
+        """True where `render` is best left to the environments: they open windows themselves, or there is only one."""
         if mode != "human":
             return self.num_envs == 1
         made_with = self.get_attr("render_mode", 0)[0]
@@ -272,7 +274,9 @@ class VecEnvWrapper(VecEnv):
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         self.venv.set_attr(attr_name, value, indices)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         return self.venv.env_method(method_name, *method_args, indices=indices, **method_kwargs)
 
     @property

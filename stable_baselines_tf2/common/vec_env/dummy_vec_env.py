@@ -35,6 +35,7 @@ class DummyVecEnv(VecEnv):
         self.metadata = self.envs[0].metadata
         self.keys, shapes, dtypes = obs_space_info(self.observation_space)
         self._buffers = [(key, (self.num_envs, *shapes[key]), dtypes[key]) for key in self.keys]
+        self._plain = self._buffers[0][1:] if self.keys == [None] else None  # shape and dtype of the only array
         self._next_seeds: list[int | None] = [None] * self.num_envs
         self.actions: Any = None
 
@@ -51,7 +52,7 @@ class DummyVecEnv(VecEnv):
         rewards = np.empty(self.num_envs, np.float32)
         dones = np.zeros(self.num_envs, np.bool_)
         infos = []
-        for index, (env, action) in enumerate(zip(self.envs, self.actions)):
+        for index, (env, action) in enumerate(zip(self.envs, self.actions, strict=True)):
             result = env.step(action)
             if len(result) != 5:
                 result = step_result(result)
@@ -65,15 +66,15 @@ class DummyVecEnv(VecEnv):
             infos.append(info)
             store(index, obs)
         self.actions = None
-        return self._as_obs(observations), rewards, dones, infos
+        return observations, rewards, dones, infos
 
     def reset(self) -> Any:
         observations, store = self._allocate()
-        for index, (env, seed) in enumerate(zip(self.envs, self._next_seeds)):
+        for index, (env, seed) in enumerate(zip(self.envs, self._next_seeds, strict=True)):
             store(index, reset_result(env.reset() if seed is None else env.reset(seed=seed))[0])
         self._next_seeds = [None] * self.num_envs
         self.actions = None
-        return self._as_obs(observations)
+        return observations
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         self._next_seeds = self._seeds(seed)
@@ -106,26 +107,26 @@ class DummyVecEnv(VecEnv):
         for env in self._targets(indices):
             env.set_wrapper_attr(attr_name, value)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         return [env.get_wrapper_attr(method_name)(*method_args, **method_kwargs) for env in self._targets(indices)]
 
     def _targets(self, indices: Indices) -> list[gymnasium.Env]:
         return [self.envs[index] for index in self._get_indices(indices)]
 
-    def _allocate(self) -> tuple[OrderedDict[Any, np.ndarray], Callable[[int, Any], None]]:
-        """New arrays for the observations, and the function that stores one environment's observation in them."""
-        observations = OrderedDict((key, np.empty(shape, dtype)) for key, shape, dtype in self._buffers)
-        if None in observations:
-            return observations, observations[None].__setitem__
+    def _allocate(self) -> tuple[Any, Callable[[int, Any], None]]:
+        """New observations ``[num_envs, ...]``, and the function that stores those of one environment in them."""
+        if self._plain:
+            array = np.empty(*self._plain)
+            return array, array.__setitem__
+        arrays = OrderedDict((key, np.empty(shape, dtype)) for key, shape, dtype in self._buffers)
 
         def store(index: int, obs: Any) -> None:
-            for key, array in observations.items():
+            for key, array in arrays.items():
                 array[index] = obs[key]
 
-        return observations, store
-
-    def _as_obs(self, observations: OrderedDict[Any, np.ndarray]) -> Any:
-        return observations[None] if None in observations else dict_to_obs(self.observation_space, observations)
+        return dict_to_obs(self.observation_space, arrays), store
 
 
 def check_env_fns(env_fns: Sequence[Callable[[], gymnasium.Env]]) -> None:
@@ -142,5 +143,7 @@ def check_env_fns(env_fns: Sequence[Callable[[], gymnasium.Env]]) -> None:
         raise ValueError("env_fns must hold at least one function that makes an environment, got none")
     for index, function in enumerate(env_fns):
         if not callable(function):
-            raise TypeError(f"env_fns[{index}] must be a function that makes an environment, such as "
-                            f"lambda: gymnasium.make('CartPole-v1'), got {function!r}")
+            raise TypeError(
+                f"env_fns[{index}] must be a function that makes an environment, such as "
+                f"lambda: gymnasium.make('CartPole-v1'), got {function!r}"
+            )

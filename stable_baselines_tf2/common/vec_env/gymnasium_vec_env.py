@@ -19,8 +19,8 @@ class GymnasiumVecEnv(VecEnv):
     * ``SAME_STEP`` is what a `VecEnv` does; only the last observation (``final_obs``) and info (``final_info``) move.
     * ``NEXT_STEP`` would spend a step, with an action that is ignored and a reward of 0, on leaving the old episode. A
       learner would take that for a transition. So the finished environments are reset at once, through
-      ``reset(options={"reset_mask": dones})``, and such a step never happens. An environment that ignores the mask, and so
-      resets all others too, is refused as soon as that shows.
+      ``reset(options={"reset_mask": dones})``, and such a step never happens. An environment that ignores the mask, and
+      so resets all others too, is refused as soon as that shows.
     * ``DISABLED`` is refused.
 
     Args:
@@ -37,17 +37,20 @@ class GymnasiumVecEnv(VecEnv):
         metadata = vector_env.metadata or {}
         self.autoreset_mode = AutoresetMode(metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
         if self.autoreset_mode is AutoresetMode.DISABLED:
-            raise ValueError("vector_env must reset its environments by itself: make it with autoreset_mode "
-                             "AutoresetMode.SAME_STEP or AutoresetMode.NEXT_STEP, not AutoresetMode.DISABLED")
-        core = vector_env.unwrapped
+            raise ValueError(
+                "vector_env must reset its environments by itself: make it with autoreset_mode AutoresetMode.SAME_STEP "
+                "or AutoresetMode.NEXT_STEP, not AutoresetMode.DISABLED"
+            )
+        core: Any = vector_env.unwrapped
         batch_size = getattr(core, "batch_size", vector_env.num_envs)
         if batch_size != vector_env.num_envs:
-            raise ValueError(f"vector_env must step all {vector_env.num_envs} environments at once, but its batch_size is "
-                             f"{batch_size}")
+            raise ValueError(
+                f"vector_env must step all its {vector_env.num_envs} environments at once, but batch_size is {batch_size}"
+            )
         super().__init__(vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space)
         self.vector_env = vector_env
         self.metadata = metadata
-        # These two honour a mask by contract; wrappers may still change the other observations a little (running statistics).
+        # These two honour a mask by contract; wrappers with running statistics may still change other observations.
         self._trust_mask = isinstance(core, (SyncVectorEnv, AsyncVectorEnv)) and "autoreset_mode" in metadata
         self._next_seed: int | None = None
         self._actions: Any = None
@@ -63,7 +66,7 @@ class GymnasiumVecEnv(VecEnv):
         dones = np.logical_or(terminations, truncations)
         obs = _copy(obs)
         final_obs, final_info = vector_info.get("final_obs"), vector_info.get("final_info")
-        infos = self._split({key: value for key, value in vector_info.items() if key not in ("final_obs", "final_info")})
+        infos = self._split({key: vector_info[key] for key in vector_info if key not in ("final_obs", "final_info")})
         if dones.any():
             if self.autoreset_mode is AutoresetMode.NEXT_STEP:
                 final_obs = _copy(obs)
@@ -71,10 +74,9 @@ class GymnasiumVecEnv(VecEnv):
             elif final_obs is None:
                 raise RuntimeError(f"{self.vector_env} resets in the same step but gives no final_obs in its info")
             elif final_info is not None:
-                for index, info in enumerate(self._split(final_info)):
-                    if dones[index]:
-                        infos[index] = info  # what stood there belongs to the reset
-            for index in np.flatnonzero(dones):
+                # What the reset said yields to what the last step said; wrappers add to either.
+                infos = [{**info, **final} for info, final in zip(infos, self._split(final_info), strict=True)]
+            for index in np.flatnonzero(dones).tolist():
                 infos[index]["terminal_observation"] = _row(final_obs, index)
                 infos[index]["TimeLimit.truncated"] = bool(truncations[index] and not terminations[index])
         return obs, np.array(rewards, np.float32), dones, infos
@@ -94,7 +96,7 @@ class GymnasiumVecEnv(VecEnv):
         self.vector_env.close()
 
     def get_images(self) -> Sequence[np.ndarray]:
-        images = self.vector_env.render()
+        images: Any = self.vector_env.render()
         if images is None:
             raise NotImplementedError
         return images
@@ -123,7 +125,9 @@ class GymnasiumVecEnv(VecEnv):
                 values[index] = value
         core.set_attr(attr_name, values)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         core: Any = self.vector_env.unwrapped
         if isinstance(core, SyncVectorEnv):
             targets = [core.envs[index] for index in self._get_indices(indices)]
@@ -136,14 +140,14 @@ class GymnasiumVecEnv(VecEnv):
 
     def _reset_finished(self, obs: Any, dones: np.ndarray) -> None:
         """Puts first observations of new episodes where episodes are finished."""
-        first = self.vector_env.reset(options={"reset_mask": dones.copy()})[0]
+        first = self.vector_env.reset(options=_Options(reset_mask=dones.copy()))[0]
         going_on = ~dones
-        for kept, new in zip(_arrays(obs), _arrays(first)):
+        for kept, new in zip(_arrays(obs), _arrays(first), strict=True):
             if not self._trust_mask and kept[going_on].tobytes() != np.asarray(new)[going_on].tobytes():
                 raise RuntimeError(
-                    f"{self.vector_env} ignores options['reset_mask'] in reset(), so that single environments cannot be "
-                    "reset; make it with autoreset_mode AutoresetMode.SAME_STEP, for example by gymnasium.make_vec(..., "
-                    "vectorization_mode='sync', vector_kwargs={'autoreset_mode': AutoresetMode.SAME_STEP})"
+                    f"{self.vector_env} ignores options['reset_mask'] in reset(), so its environments cannot be reset "
+                    "one by one: make it with autoreset_mode AutoresetMode.SAME_STEP, for example by gymnasium.make_vec"
+                    "(..., vectorization_mode='sync', vector_kwargs={'autoreset_mode': AutoresetMode.SAME_STEP})"
                 )
             kept[dones] = new[dones]
 
@@ -155,9 +159,20 @@ class GymnasiumVecEnv(VecEnv):
                 continue
             values = self._split(value) if isinstance(value, dict) else value
             mask = vector_info.get(f"_{key}")
-            for index in range(self.num_envs) if mask is None else np.flatnonzero(mask):
+            for index in range(self.num_envs) if mask is None else np.flatnonzero(mask).tolist():
                 infos[index][key] = values[index]
         return infos
+
+
+class _Options(dict):
+    """Reset options that keep the mask when it is taken out.
+
+    gymnasium's vector environments pop it, so that `RecordEpisodeStatistics` around them would see none and forget the
+    episodes that go on.
+    """
+
+    def pop(self, *arguments: Any) -> Any:
+        return self.get(*arguments)
 
 
 def _arrays(obs: Any) -> list[np.ndarray]:
@@ -179,4 +194,4 @@ def _row(obs: Any, index: int) -> Any:
     """The observation of one environment, in arrays of its own."""
     if isinstance(obs, dict):
         return {key: _row(part, index) for key, part in obs.items()}
-    return tuple(_row(part, index) for part in obs) if isinstance(obs, tuple) else np.array(obs[index])
+    return tuple(_row(part, index) for part in obs) if isinstance(obs, tuple) else _copy(obs[index])

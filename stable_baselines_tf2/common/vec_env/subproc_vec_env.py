@@ -34,7 +34,8 @@ class SubprocVecEnv(VecEnv):
     """Runs each environment in a process of its own: for those whose step costs more than the talk between processes.
 
     With the start methods ``forkserver`` and ``spawn``, the main script must guard its code by
-    ``if __name__ == "__main__":``, as each worker imports it. ``fork`` needs no guard, but is unsafe once TensorFlow runs.
+    ``if __name__ == "__main__":``, as each worker imports it. ``fork`` needs no guard, but is unsafe once TensorFlow
+    runs.
 
     A worker that fails takes the others down with it; the error holds its traceback. Only a missing attribute
     (`get_attr`, `set_attr`, `env_method`) leaves all of them running.
@@ -55,7 +56,8 @@ class SubprocVecEnv(VecEnv):
         check_env_fns(env_fns)
         known = multiprocessing.get_all_start_methods()
         if start_method is None:
-            start_method = os.environ.get("DEFAULT_START_METHOD") or ("forkserver" if "forkserver" in known else "spawn")
+            start_method = os.environ.get("DEFAULT_START_METHOD")
+            start_method = start_method or ("forkserver" if "forkserver" in known else "spawn")
         if start_method not in known:
             raise ValueError(f"start_method must be one of {known}, got {start_method!r}")
         context: Any = multiprocessing.get_context(start_method)
@@ -90,7 +92,7 @@ class SubprocVecEnv(VecEnv):
         if not self.waiting:
             raise NotSteppingError
         self.waiting = False
-        observations, rewards, dones, infos = zip(*self._collect(range(self.num_envs)))
+        observations, rewards, dones, infos = zip(*self._collect(range(self.num_envs)), strict=True)
         return stack_obs(observations, self.observation_space), np.stack(rewards), np.stack(dones), list(infos)
 
     def reset(self) -> Any:
@@ -133,7 +135,9 @@ class SubprocVecEnv(VecEnv):
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
         self._ask("set_attr", (attr_name, value), indices)
 
-    def env_method(self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any) -> list[Any]:
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+    ) -> list[Any]:
         return self._ask("env_method", (method_name, method_args, method_kwargs), indices)
 
     def _ask(self, command: str, data: Any, indices: Indices = None) -> list[Any]:
@@ -188,7 +192,7 @@ class SubprocVecEnv(VecEnv):
         for remote in self.remotes:
             with contextlib.suppress(OSError):
                 remote.send(("close", None))
-        for remote, process in zip(self.remotes, self.processes):
+        for remote, process in zip(self.remotes, self.processes, strict=True):
             if process.pid is not None:
                 process.join(_PATIENCE)
                 if process.is_alive():

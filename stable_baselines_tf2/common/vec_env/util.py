@@ -64,15 +64,16 @@ def obs_space_info(obs_space: gymnasium.Space) -> tuple[list[Any], dict[Any, tup
     Raises:
         ValueError: the parts of a Dict or Tuple space are themselves Dict or Tuple spaces.
     """
-    kind = _structure(obs_space)
-    if kind is None:
-        parts = {None: obs_space}
-    else:
-        parts = dict(obs_space.spaces.items() if kind == "Dict" else enumerate(obs_space.spaces))
+    parts: dict[Any, gymnasium.Space] = {None: obs_space}
+    if _structure(obs_space) is not None:
+        inner = obs_space.spaces  # type: ignore[attr-defined]
+        parts = dict(inner.items() if hasattr(inner, "items") else enumerate(inner))
+    shapes, dtypes = {}, {}
     for key, part in parts.items():
-        if part.shape is None:
+        if part.shape is None or part.dtype is None:
             raise ValueError(f"observation spaces may not be nested more than once, but part {key!r} is {part}")
-    return list(parts), {key: part.shape for key, part in parts.items()}, {key: part.dtype for key, part in parts.items()}
+        shapes[key], dtypes[key] = part.shape, part.dtype
+    return list(parts), shapes, dtypes
 
 
 def stack_obs(observations: Sequence[Any], space: gymnasium.Space) -> Any:
@@ -87,9 +88,9 @@ def stack_obs(observations: Sequence[Any], space: gymnasium.Space) -> Any:
     """
     kind = _structure(space)
     if kind == "Dict":
-        return OrderedDict((key, np.stack([obs[key] for obs in observations])) for key in space.spaces)
+        return OrderedDict((key, np.stack([obs[key] for obs in observations])) for key in obs_space_info(space)[0])
     if kind == "Tuple":
-        return tuple(np.stack(parts) for parts in zip(*observations))
+        return tuple(np.stack(parts) for parts in zip(*observations, strict=True))
     return np.stack(observations)
 
 

@@ -36,7 +36,8 @@ class VecCheckNan(VecEnvWrapper):
 
     def step_wait(self) -> StepResult:
         observations, rewards, dones, infos = self.venv.step_wait()
-        self._check("the environment", f"its last actions were\n{self._actions}", observations=observations, rewards=rewards)
+        context = f"its last actions were\n{self._actions}"
+        self._check("the environment", context, observations=observations, rewards=rewards)
         self._observations = observations
         return observations, rewards, dones, infos
 

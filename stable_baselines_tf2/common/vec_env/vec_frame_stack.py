@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -12,7 +13,7 @@ from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv,
 
 
 class VecFrameStack(VecEnvWrapper):
-    """Stacks the last observations along the last axis, the newest one at the end, zeros before the start of an episode.
+    """Stacks the last observations along the last axis: the newest at the end, zeros before the start of an episode.
 
     Args:
         venv: the environments, with a Box observation space ``[..., channels]``.
@@ -24,11 +25,11 @@ class VecFrameStack(VecEnvWrapper):
     """
 
     def __init__(self, venv: VecEnv, n_stack: int):
-        space = venv.observation_space
+        space: Any = venv.observation_space
         if space_kind(space) != "Box":
             raise TypeError(f"VecFrameStack needs a Box observation space, got {space}")
         if n_stack < 1 or not space.shape:
-            raise ValueError(f"n_stack must be at least 1 and observations need an axis, got n_stack={n_stack} and {space}")
+            raise ValueError(f"n_stack must be at least 1 and observations need an axis, got {n_stack} and {space}")
         self.n_stack = n_stack
         low, high = (np.repeat(bound, n_stack, axis=-1) for bound in (space.low, space.high))
         super().__init__(venv, observation_space=spaces.Box(low, high, dtype=space.dtype.type))

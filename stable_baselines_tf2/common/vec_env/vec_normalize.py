@@ -16,13 +16,17 @@ from stable_baselines_tf2.core.archive import atomic_write
 _SETTINGS = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
 _STATISTICS = ("obs_rms", "ret_rms")
 _MOMENTS = ("mean", "var", "count")
+_CONTENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # settings and arrays by kind of file
+    "VecNormalize": (_SETTINGS, tuple(f"{name}.{key}" for name in _STATISTICS for key in _MOMENTS)),
+    "RunningMeanStd": ((), _MOMENTS),
+}
 
 
 class VecNormalize(VecEnvWrapper):
     """Shifts and scales observations to mean 0 and variance 1, and scales rewards by the deviation of the return.
 
-    The reward is divided by the standard deviation of the running discounted return ``R_t = gamma R_{t-1} + r_t``; its mean
-    is kept. Statistics cover everything seen while ``training`` is true.
+    The reward is divided by the standard deviation of the running discounted return ``R_t = gamma R_{t-1} + r_t``; its
+    mean is kept. Statistics cover everything seen while ``training`` is true.
 
     Pickling and copying leave ``venv`` out: give the copy one by `set_venv`.
 
@@ -87,8 +91,10 @@ class VecNormalize(VecEnvWrapper):
         if self.venv is not None:
             raise ValueError("this VecNormalize has environments already; make or load another one")
         if self.obs_rms.mean.shape != venv.observation_space.shape:
-            raise ValueError(f"the statistics are for observations of shape {self.obs_rms.mean.shape}, those of venv have "
-                             f"shape {venv.observation_space.shape}")
+            raise ValueError(
+                f"the statistics are for observations of shape {self.obs_rms.mean.shape}, those of venv have shape "
+                f"{venv.observation_space.shape}"
+            )
         VecEnvWrapper.__init__(self, venv)
         self.ret = np.zeros(self.num_envs)
 
@@ -151,7 +157,7 @@ class VecNormalize(VecEnvWrapper):
         Args:
             save_path: the file, whatever its name ends in.
         """
-        arrays = {f"{name}.{key}": value for name in _STATISTICS for key, value in _moments(getattr(self, name)).items()}
+        arrays = {f"{name}.{key}": getattr(getattr(self, name), key) for name in _STATISTICS for key in _MOMENTS}
         _write(save_path, "VecNormalize", {name: getattr(self, name) for name in _SETTINGS}, arrays)
 
     @staticmethod
@@ -170,7 +176,7 @@ class VecNormalize(VecEnvWrapper):
         """
         settings, arrays = _read(load_path, "VecNormalize")
         normalize = VecNormalize.__new__(VecNormalize)
-        normalize.__setstate__({**settings, "old_obs": None, "old_rews": None})
+        normalize.__setstate__({name: settings[name] for name in _SETTINGS} | {"old_obs": None, "old_rews": None})
         for name in _STATISTICS:
             setattr(normalize, name, _statistics({key: arrays[f"{name}.{key}"] for key in _MOMENTS}))
         normalize.set_venv(venv)
@@ -184,7 +190,8 @@ class VecNormalize(VecEnvWrapper):
         """
         warnings.warn("save_running_average is deprecated: use save", DeprecationWarning, stacklevel=2)
         for name in _STATISTICS:
-            _write(os.path.join(path, f"{name}.pkl"), "RunningMeanStd", {}, _moments(getattr(self, name)))
+            moments = {key: getattr(getattr(self, name), key) for key in _MOMENTS}
+            _write(os.path.join(path, f"{name}.pkl"), "RunningMeanStd", {}, moments)
 
     def load_running_average(self, path: str | os.PathLike) -> None:
         """Reads what `save_running_average` wrote. Deprecated: use `load`.
@@ -196,20 +203,17 @@ class VecNormalize(VecEnvWrapper):
             ValueError: the files are no such files, or made for observations of another shape.
         """
         warnings.warn("load_running_average is deprecated: use load", DeprecationWarning, stacklevel=2)
-        loaded = {name: _statistics(_read(os.path.join(path, f"{name}.pkl"), "RunningMeanStd")[1]) for name in _STATISTICS}
-        for name, statistics in loaded.items():
-            if statistics.mean.shape != getattr(self, name).mean.shape:
-                raise ValueError(f"{name} in {path} is for shape {statistics.mean.shape}, expected "
-                                 f"{getattr(self, name).mean.shape}")
+        loaded = {}
+        for name in _STATISTICS:
+            loaded[name] = _statistics(_read(os.path.join(path, f"{name}.pkl"), "RunningMeanStd")[1])
+            shape, expected = loaded[name].mean.shape, getattr(self, name).mean.shape
+            if shape != expected:
+                raise ValueError(f"{name} in {os.fspath(path)} is for shape {shape}, expected {expected}")
         self.__dict__.update(loaded)
 
     def _update_reward(self, reward: np.ndarray) -> None:
         self.ret = self.ret * self.gamma + reward
         self.ret_rms.update(self.ret)
-
-
-def _moments(statistics: RunningMeanStd) -> dict[str, Any]:
-    return {key: getattr(statistics, key) for key in _MOMENTS}
 
 
 def _statistics(moments: dict[str, np.ndarray]) -> RunningMeanStd:
@@ -239,8 +243,9 @@ def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str,
             found, settings = header["kind"], header["settings"]
         except Exception as error:  # zipfile, NumPy and JSON each have their own ways to refuse a file
             raise ValueError(f"{os.fspath(path)} holds no normalization statistics: {error}") from error
-    wanted = [f"{name}.{key}" for name in _STATISTICS for key in _MOMENTS] if kind == "VecNormalize" else list(_MOMENTS)
-    names = _SETTINGS if kind == "VecNormalize" else ()
-    if found != kind or set(wanted) != set(arrays) or set(names) != set(settings):
-        raise ValueError(f"{os.fspath(path)} holds a {found} with {sorted(arrays)}, expected a {kind} with {sorted(wanted)}")
+    if found != kind:
+        raise ValueError(f"{os.fspath(path)} holds a {found}, expected a {kind}")
+    missing = {*_CONTENTS[kind][0], *_CONTENTS[kind][1]} - {*settings, *arrays}
+    if missing:
+        raise ValueError(f"{os.fspath(path)} is incomplete: it lacks {sorted(missing)}")
     return settings, arrays
