@@ -121,8 +121,8 @@ class Monitor(gymnasium.Wrapper):
         self.rewards.append(reward)
         self.total_steps += 1
         if terminated or truncated:
-            info = {**info, "episode": self._end_episode(info)}
-        return observation, reward, terminated, truncated, info
+            return observation, reward, terminated, truncated, {**info, "episode": self._end_episode(info)}
+        return result
 
     def _end_episode(self, info: dict[str, Any]) -> dict[str, Any]:
         """Records the episode; returns what ``info["episode"]`` gets."""
