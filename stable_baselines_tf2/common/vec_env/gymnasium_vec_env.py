@@ -45,7 +45,8 @@ class GymnasiumVecEnv(VecEnv):
         batch_size = getattr(core, "batch_size", vector_env.num_envs)
         if batch_size != vector_env.num_envs:
             raise ValueError(
-                f"vector_env must step all its {vector_env.num_envs} environments at once, but batch_size is {batch_size}"
+                f"vector_env must step all its {vector_env.num_envs} environments at once, but its batch_size is "
+                f"{batch_size}"
             )
         super().__init__(vector_env.num_envs, vector_env.single_observation_space, vector_env.single_action_space)
         self.vector_env = vector_env
