@@ -1,7 +1,7 @@
 """Wrappers that make Atari games the benchmark of Mnih et al. (https://doi.org/10.1038/nature14236).
 
-``wrap_deepmind(make_atari("PongNoFrameskip-v4"))`` is the usual chain. `make_atari_env` of `cmd_util` also adds the monitor and
-the vectorization.
+``wrap_deepmind(make_atari("PongNoFrameskip-v4"))`` is the usual chain. `make_atari_env` of `cmd_util` also adds the
+monitor and the vectorization.
 """
 
 from __future__ import annotations
@@ -90,14 +90,15 @@ def _check_meanings(env: gymnasium.Wrapper, expected: dict[int, str | None]) -> 
     meanings = env.unwrapped.get_action_meanings()  # type: ignore[attr-defined]
     for action, meaning in expected.items():
         if action >= len(meanings) or meaning not in (None, meanings[action]):
-            raise ValueError(f"{type(env).__name__} needs a game whose action {action} is {meaning or 'any'}, got {meanings}")
+            wanted = f"a game whose action {action} is {meaning or 'anything'}"
+            raise ValueError(f"{type(env).__name__} needs {wanted}, got the actions {meanings}")
 
 
 class EpisodicLifeEnv(gymnasium.Wrapper):
     """Ends the episode at each loss of a life, but starts a new game only when the game is over.
 
-    A life that ends a game early helps value estimation, and the other lives still lead to all later states. A reset with
-    a seed always starts a new game.
+    A life that ends a game early helps value estimation, and the other lives still lead to all later states. A reset
+    with a seed always starts a new game.
 
     Args:
         env: Atari environment.
@@ -162,7 +163,7 @@ class MaxAndSkipEnv(gymnasium.Wrapper):
             obs, reward, terminated, truncated, info = self.env.step(action)
             if left < 2:
                 self._obs_buffer[left] = obs
-            total_reward += reward
+            total_reward += float(reward)
             if terminated or truncated:
                 break
         return self._obs_buffer.max(axis=0), total_reward, terminated, truncated, info
@@ -268,7 +269,7 @@ class LazyFrames:
     def __init__(self, frames: Sequence[np.ndarray]):
         self._frames = frames
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("stacking frames always makes a new array, copy=False is not possible")
         return np.concatenate(self._frames, axis=2, dtype=dtype)

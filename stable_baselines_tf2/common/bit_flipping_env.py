@@ -12,17 +12,18 @@ from gymnasium import spaces
 class BitFlippingEnv(gymnasium.Env):
     """Starts with random bits, which the agent flips one by one until all of them are 1.
 
-    Observations are dicts with ``observation`` and ``achieved_goal`` (both the current bits) and ``desired_goal``. The reward
-    is 0 when the goal is reached, which terminates the episode, and -1 at every other step. Episodes are truncated after
-    ``max_steps`` steps. ``info["is_success"]`` tells whether the goal is reached.
+    Observations are dicts with ``observation`` and ``achieved_goal`` (both the current bits) and ``desired_goal``.
+    The reward is 0 when the goal is reached, which terminates the episode, and -1 at every other step. Episodes are
+    truncated after ``max_steps`` steps. ``info["is_success"]`` tells whether the goal is reached.
 
     Args:
         n_bits: number of bits.
-        continuous: the action is a vector, and every bit with a positive component is flipped; otherwise the action is the
-            number of the bit to flip.
+        continuous: the action is a vector, and every bit with a positive component is flipped; otherwise the action
+            is the number of the bit to flip.
         max_steps: number of steps in an episode, by default ``n_bits``.
         discrete_obs_space: show bits as one number (the first bit counts 1) rather than as a binary vector.
-        render_mode: ``"human"`` to print the bits, ``"rgb_array"`` to get them; None leaves it to the argument of `render`.
+        render_mode: ``"human"`` to print the bits, ``"rgb_array"`` to get them; None leaves it to the argument of
+            `render`.
     """
 
     metadata = {"render_modes": ["human", "rgb_array"]}

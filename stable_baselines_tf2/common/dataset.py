@@ -46,7 +46,7 @@ class Dataset:
         return {key: array[start : self._next_id] for key, array in self.data_map.items()}
 
     def iterate_once(self, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
-        """One pass over the data in minibatches of ``batch_size`` rows; rows that do not fill a last one are left out."""
+        """One pass over the data in minibatches of ``batch_size`` rows, without a last one that is not full."""
         if self.shuffle:
             self.shuffle_dataset()
         self._next_id = 0
@@ -85,7 +85,8 @@ def iterbatches(
         A minibatch of each array.
 
     Raises:
-        ValueError: both or none of ``num_batches`` and ``batch_size`` are given, or the arrays differ in the number of rows.
+        ValueError: both or none of ``num_batches`` and ``batch_size`` are given, or the arrays differ in the number
+            of rows.
     """
     if (num_batches is None) == (batch_size is None):
         raise ValueError(f"give either num_batches or batch_size, got {num_batches} and {batch_size}")

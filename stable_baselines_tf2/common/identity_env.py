@@ -28,7 +28,7 @@ class IdentityEnv(gymnasium.Env):
         if dim is not None and space is not None:
             raise ValueError(f"give dim or space, not both; got dim={dim!r} and space={space!r}")
         self.observation_space = spaces.Discrete(1 if dim is None else dim) if space is None else space
-        self.action_space = copy.deepcopy(self.observation_space)  # with its own generator: sampled actions change nothing
+        self.action_space = copy.deepcopy(self.observation_space)  # sampling actions must not change what comes next
         self.ep_length = ep_length
         self.current_step = 0
         self.num_resets = -1  # the reset below makes it 0

@@ -112,10 +112,10 @@ def unflatten_vector(vec: np.ndarray, shapes: Iterable[Sequence[int]]) -> list[n
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     if len(vec) != (ends[-1] if shapes else 0):
         raise ValueError(f"vec has {len(vec)} entries, the shapes {shapes} need {ends[-1] if shapes else 0}")
-    return [part.reshape(shape) for part, shape in zip(np.split(vec, ends[:-1]), shapes)]
+    return [part.reshape(shape) for part, shape in zip(np.split(vec, ends[:-1]), shapes, strict=True)]
 
 
-def scale_action(action_space: spaces.Box, action: ArrayLike) -> np.ndarray:
+def scale_action(action_space: spaces.Box, action: np.ndarray) -> np.ndarray:
     """Maps actions linearly from ``[low, high]`` of the space to ``[-1, 1]``."""
     low, high = action_space.low, action_space.high
     return 2.0 * ((action - low) / (high - low)) - 1.0

@@ -22,7 +22,7 @@ def zipsame(*seqs: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     lengths = [len(seq) for seq in seqs]
     if len(set(lengths)) > 1:
         raise ValueError(f"sequences must have the same length, got lengths {lengths}")
-    return zip(*seqs)
+    return zip(*seqs, strict=True)
 
 
 def set_global_seeds(seed: int | None) -> None:
@@ -34,7 +34,9 @@ def set_global_seeds(seed: int | None) -> None:
         tensorflow.random.set_seed(seed)
 
 
-def boolean_flag(parser: argparse.ArgumentParser, name: str, default: bool = False, help_msg: str | None = None) -> None:
+def boolean_flag(
+    parser: argparse.ArgumentParser, name: str, default: bool = False, help_msg: str | None = None
+) -> None:
     """Adds the options ``--name`` and ``--no-name`` to a parser.
 
     Args:

@@ -56,7 +56,7 @@ class MpiAdam:
 
     def setfromflat(self, theta: np.ndarray) -> None:
         """Writes a vector, as `getflat` returns it, into the variables."""
-        for variable, value in zip(self.var_list, unflatten_vector(theta, self._shapes)):
+        for variable, value in zip(self.var_list, unflatten_vector(theta, self._shapes), strict=True):
             if isinstance(variable, np.ndarray):
                 variable[...] = value
             else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+
+Numbers = float | Sequence[float] | np.ndarray
 
 
 class AdaptiveParamNoiseSpec:
-    """Scale of parameter noise, adapted so that the perturbed actions keep a wanted distance (https://arxiv.org/abs/1706.01905).
+    """Scale of parameter noise, adapted to keep the perturbed actions at a distance (https://arxiv.org/abs/1706.01905).
 
     Args:
         initial_stddev: standard deviation of the parameter noise at the start.
@@ -54,7 +56,7 @@ class ActionNoise(ABC):
     def __init__(self) -> None:
         super().__init__()
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 - most kinds of noise have nothing to forget
         """Forgets what earlier steps left behind."""
 
     @abstractmethod
@@ -70,7 +72,7 @@ class NormalActionNoise(ActionNoise):
         sigma: standard deviation of each action component.
     """
 
-    def __init__(self, mean: ArrayLike, sigma: ArrayLike):
+    def __init__(self, mean: Numbers, sigma: Numbers):
         super().__init__()
         self._mu = mean
         self._sigma = sigma
@@ -97,11 +99,11 @@ class OrnsteinUhlenbeckActionNoise(ActionNoise):
 
     def __init__(
         self,
-        mean: ArrayLike,
-        sigma: ArrayLike,
+        mean: Numbers,
+        sigma: Numbers,
         theta: float = 0.15,
         dt: float = 1e-2,
-        initial_noise: ArrayLike | None = None,
+        initial_noise: Numbers | None = None,
     ):
         super().__init__()
         self._theta = theta
@@ -149,7 +151,7 @@ def noise_from_dict(description: dict[str, Any]) -> Any:
     cls = _DESCRIBED.get(description.get("type", ""))
     if cls is None:
         raise ValueError(f"unknown type of noise {description.get('type')!r}, known are {sorted(_DESCRIBED)}")
-    noise = cls() if cls is AdaptiveParamNoiseSpec else cls(0.0, 0.0)  # type: ignore[arg-type]
+    noise = cls() if cls is AdaptiveParamNoiseSpec else cls(0.0, 0.0)
     state = description.get("state", {})
     if set(state) != set(vars(noise)):
         raise ValueError(f"the state of {cls.__name__} has {sorted(vars(noise))}, got {sorted(state)}")

@@ -11,6 +11,7 @@ Three kinds, by what they are asked with:
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -58,7 +59,8 @@ def get_schedule_fn(value_schedule: float | Callable[[float], float]) -> Callabl
     raise TypeError(f"value_schedule must be a number or a function of the remaining progress, got {value_schedule!r}")
 
 
-_DESCRIBED = {"constant": ConstantFunction, "linear": LinearFunction}  # by the type that is written to files
+# By the type that is written to files.
+_DESCRIBED: dict[str, Any] = {"constant": ConstantFunction, "linear": LinearFunction}
 
 
 def schedule_to_dict(schedule: Any) -> dict[str, Any] | None:
@@ -143,7 +145,7 @@ class PiecewiseSchedule(Schedule):
         Raises:
             ValueError: no piece covers the step and there is no ``outside_value``.
         """
-        for (left_step, left), (right_step, right) in zip(self._endpoints, self._endpoints[1:]):
+        for (left_step, left), (right_step, right) in itertools.pairwise(self._endpoints):
             if left_step <= step < right_step:
                 return self._interpolation(left, right, (step - left_step) / (right_step - left_step))
         if self._outside_value is None:

@@ -19,8 +19,8 @@ def unique(sorted_array: np.ndarray) -> np.ndarray:
 class SegmentTree:
     """An array in whose tree every node holds the reduction of its two children; node 1 is the root.
 
-    Reading and writing take an index or an array of indices. Where an index is written several times at once, the last value
-    stays.
+    Reading and writing take an index or an array of indices. Where an index is written several times at once, the
+    last value stays.
 
     Args:
         capacity: number of items, a power of two.

@@ -51,9 +51,9 @@ def check_shape(tensors: Iterable[tf.Tensor], shapes: Iterable[Sequence[int | No
     """Compares static shapes.
 
     Raises:
-        ValueError: a tensor has another shape than the one listed for it.
+        ValueError: a tensor has another shape than the one listed for it, or the lists differ in length.
     """
-    for number, (tensor, shape) in enumerate(zip(tensors, shapes)):
+    for number, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True)):
         if list(tensor.shape) != list(shape):
             raise ValueError(f"tensor {number} must have the shape {list(shape)}, got {list(tensor.shape)}")
 
@@ -166,9 +166,9 @@ def total_episode_reward_logger(
     Returns:
         ``rew_acc``.
     """
-    for env_index, (env_rewards, starts) in enumerate(zip(rewards, masks)):
+    for env_index, env_rewards in enumerate(rewards):
         begin = 0
-        for end in np.flatnonzero(starts):
+        for end in np.flatnonzero(masks[env_index]).tolist():
             with writer.as_default():
                 tf.summary.scalar("episode_reward", rew_acc[env_index] + env_rewards[begin:end].sum(), step=steps + end)
             rew_acc[env_index] = 0.0

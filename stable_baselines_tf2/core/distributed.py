@@ -1,7 +1,8 @@
 """The only file that knows MPI. In a single process, everything here works without ``mpi4py``.
 
-``mpi4py`` is imported only where the process was started by an MPI launcher (``mpirun``) with more than one process, or where
-the program has imported it already. Functions take an optional communicator; without one they use ``COMM_WORLD``.
+``mpi4py`` is imported only where the process was started by an MPI launcher (``mpirun``) with more than one process,
+or where the program has imported it already. Functions take an optional communicator; without one they use
+``COMM_WORLD``.
 """
 
 from __future__ import annotations

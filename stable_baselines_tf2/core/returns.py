@@ -1,7 +1,8 @@
 """Returns and advantages of rollouts, in NumPy.
 
-Every array is time major: ``[T]`` or ``[T, N]`` for ``T`` steps of ``N`` environments. All sums here are one recurrence,
-``y_t = x_t + d_t * y_tp1``. It is computed in float64, as the rounding of thousands of terms would show in float32.
+Every array is time major: ``[T]`` or ``[T, N]`` for ``T`` steps of ``N`` environments. All sums here are one
+recurrence, ``y_t = x_t + d_t * y_tp1``. It is computed in float64, as the rounding of thousands of terms would show
+in float32.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from numpy.typing import ArrayLike
 def discounted_sum(x: ArrayLike, decay: ArrayLike) -> np.ndarray:
     """Solves ``y_t = x_t + decay_t * y_tp1`` backwards in time, with ``y_T = 0``.
 
-    Works by doubling: after ``k`` passes each entry holds the sum of its next ``2 ** k`` terms, so that ``T`` steps cost
-    ``log2(T)`` array operations.
+    Works by doubling: after ``k`` passes each entry holds the sum of its next ``2 ** k`` terms, so that ``T`` steps
+    cost ``log2(T)`` array operations.
 
     Args:
         x: terms of the sum, ``[T, ...]``.
@@ -82,8 +83,9 @@ def generalized_advantage_estimation(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generalized advantage estimation (Schulman et al., https://arxiv.org/abs/1506.02438).
 
-    ``delta_t = r_t + gamma * (1 - done_t) * v_tp1 - v_t`` and ``A_t = delta_t + gamma * lam * (1 - done_t) * A_tp1``, where
-    ``done_t`` is the flag that the next step starts an episode.
+    ``delta_t = r_t + gamma * (1 - done_t) * v_tp1 - v_t`` and
+    ``A_t = delta_t + gamma * lam * (1 - done_t) * A_tp1``,
+    where ``done_t`` tells whether the next step starts an episode.
 
     Args:
         rewards: ``[T, ...]``.

@@ -14,24 +14,24 @@ from stable_baselines_tf2.core import distributed
 class TwoProcesses:
     """A communicator as process 1 of 2 sees it, where process 0 always passes ten times this process's numbers."""
 
-    def Get_rank(self):  # noqa: N802
+    def Get_rank(self):
         return 1
 
-    def Get_size(self):  # noqa: N802
+    def Get_size(self):
         return 2
 
-    def Allreduce(self, local, total, op):  # noqa: N802
+    def Allreduce(self, local, total, op):
         assert op == "sum"
         total[...] = 11 * local
 
-    def Bcast(self, array, root):  # noqa: N802
+    def Bcast(self, array, root):
         if root == 0:
             array *= 10
 
     def allgather(self, value):
         return [10 * value, value]
 
-    def Barrier(self):  # noqa: N802
+    def Barrier(self):
         self.waited = True
 
 
@@ -95,7 +95,8 @@ def test_adam_with_two_processes(comm):
 
 
 def test_importing_the_library_does_not_import_mpi():
-    code = "import stable_baselines_tf2.common.misc_util as m, sys; print(m.mpi_rank_or_zero(), 'mpi4py' in sys.modules)"
+    code = "import sys; from stable_baselines_tf2.common.misc_util import mpi_rank_or_zero as rank"
+    code += "; print(rank(), 'mpi4py' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == ["0", "False"]
 
 
@@ -131,7 +132,8 @@ def test_two_real_processes(tmp_path):
         pytest.skip("needs mpirun")
     script = tmp_path / "two.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([launcher, "-n", "2", sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    command = [launcher, "-n", "2", sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.count("right") == 2, done.stderr
 
 

@@ -71,7 +71,8 @@ def test_advantages_by_hand():
 
 def test_advantages_ignore_the_last_value_after_the_end_of_an_episode():
     arguments = np.ones((4, 2)), np.zeros((4, 2)), np.zeros((4, 2))
-    one, _ = returns.generalized_advantage_estimation(*arguments, np.array([5.0, 5.0]), np.array([True, False]), 1.0, 1.0)
+    last_values, last_dones = np.array([5.0, 5.0]), np.array([True, False])
+    one, _ = returns.generalized_advantage_estimation(*arguments, last_values, last_dones, 1.0, 1.0)
     np.testing.assert_allclose(one[0], [4.0, 9.0])
 
 

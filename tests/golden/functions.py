@@ -1,4 +1,4 @@
-"""Drivers of golden cases: discounting, schedules, noise, segment trees, MPI helpers, tensor helpers, Atari wrappers."""
+"""Drivers of golden cases: discounting, schedules, noise, segment trees, MPI and tensor helpers, Atari wrappers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.golden import Case, driver
 COMMON = "stable_baselines.common."
 
 
-# --------------------------------------------------------------------------------------------------- discounting, variances
+# ----------------------------------------------------------------------------------------------- discounting, variances
 @driver("function", COMMON + "math_util.discount", COMMON + "math_util.discount_with_boundaries")
 @driver("function", COMMON + "math_util.explained_variance", COMMON + "math_util.explained_variance_2d")
 def math_function(case: Case) -> dict[str, Any]:
@@ -63,15 +63,16 @@ def discount_with_dones(case: Case) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------------ schedules and noise
+# -------------------------------------------------------------------------------------------------- schedules and noise
 @driver("function", COMMON + "schedules")
 def schedule_values(case: Case) -> dict[str, Any]:
     a = case.under("arg/")
     steps, progress, value = a["steps"].tolist(), a["progress"].tolist(), float(a["constant/value"])
+    outside = float(a["piecewise/outside_value"])
     made = {
         "constant": schedules.ConstantSchedule(value),
         "linear": schedules.LinearSchedule(**{key: float(number) for key, number in case.under("arg/linear/").items()}),
-        "piecewise": schedules.PiecewiseSchedule(a["piecewise/endpoints"], outside_value=float(a["piecewise/outside_value"])),
+        "piecewise": schedules.PiecewiseSchedule(a["piecewise/endpoints"], outside_value=outside),
     }
     results: dict[str, Any] = {f"result/{name}": [made[name].value(step) for step in steps] for name in made}
     for name, curve in schedules.SCHEDULES.items():
@@ -118,7 +119,7 @@ def noise_values(case: Case) -> dict[str, Any]:
     for distance in a["distances"]:
         spec.adapt(distance)
         adapted.append(spec.get_stats()["param_noise_stddev"])
-    unit = dict(mean=np.zeros(2), sigma=np.ones(2))
+    unit = {"mean": np.zeros(2), "sigma": np.ones(2)}
     return {
         "result/normal": calls(lambda: noise.NormalActionNoise(mean, sigma), "normal"),
         "result/ornstein_uhlenbeck": calls(lambda: ou(mean, sigma, theta, dt), "ornstein_uhlenbeck", reset_after),
@@ -128,7 +129,7 @@ def noise_values(case: Case) -> dict[str, Any]:
     }
 
 
-# ----------------------------------------------------------------------------------------------------------- small algorithms
+# ----------------------------------------------------------------------------------------------------- small algorithms
 @driver("function", COMMON + "segment_tree")
 def segment_tree(case: Case) -> dict[str, Any]:
     a = case.under("arg/")
@@ -193,9 +194,8 @@ def mpi_running_mean_std(case: Case) -> dict[str, Any]:
         for j in range(len(a)):
             rms.update(a[f"batch_{j}"])
             state = rms.get_state()
-            row = dict(
-                mean=rms.mean, std=rms.std, sum=state["runningsum"], sumsq=state["runningsumsq"], count=state["count"]
-            )
+            row = {"mean": rms.mean, "std": rms.std, "count": state["count"]}
+            row |= {"sum": state["runningsum"], "sumsq": state["runningsumsq"]}
             results |= {f"result/{i}/{name}_{j}": value for name, value in row.items()}
     return results
 
@@ -210,22 +210,22 @@ def tf_util_functions(case: Case) -> dict[str, Any]:
     with mock.patch.object(tf.random, "uniform", return_value=tf.constant(case.arrays["arg/uniform"])):
         sample = tf_util.sample(x)
     sequence = tf_util.batch_to_seq(x, 2, 2)
-    values = dict(
-        huber_loss=tf_util.huber_loss(x),
-        huber_loss_delta=tf_util.huber_loss(x, float(case.arrays["arg/delta"])),
-        calc_entropy=tf_util.calc_entropy(x),
-        mse=tf_util.mse(x, y),
-        avg_norm=tf_util.avg_norm(x),
-        q_explained_variance=tf_util.q_explained_variance(x, y),
-        sample=sample,
-        seq_0=sequence[0],
-        seq_1=sequence[1],
-        seq_2=tf_util.seq_to_batch(sequence),
-    )
+    values = {
+        "huber_loss": tf_util.huber_loss(x),
+        "huber_loss_delta": tf_util.huber_loss(x, float(case.arrays["arg/delta"])),
+        "calc_entropy": tf_util.calc_entropy(x),
+        "mse": tf_util.mse(x, y),
+        "avg_norm": tf_util.avg_norm(x),
+        "q_explained_variance": tf_util.q_explained_variance(x, y),
+        "sample": sample,
+        "seq_0": sequence[0],
+        "seq_1": sequence[1],
+        "seq_2": tf_util.seq_to_batch(sequence),
+    }
     return {f"result/{name}": value.numpy() for name, value in values.items()}
 
 
-# ------------------------------------------------------------------------------------------------------------ Atari wrappers
+# ------------------------------------------------------------------------------------------------------- Atari wrappers
 class ScriptedGame(gymnasium.Env):
     """Shows the frames of a case one after the other, whatever the actions are."""
 
@@ -257,18 +257,18 @@ class ScriptedGame(gymnasium.Env):
 @driver("function", COMMON + "atari_wrappers")
 def atari(case: Case) -> dict[str, Any]:
     lib = atari_wrappers
-    makers = dict(
-        max_and_skip=lib.MaxAndSkipEnv,
-        max_and_skip_2=lambda env: lib.MaxAndSkipEnv(env, skip=2),
-        clip_reward=lib.ClipRewardEnv,
-        episodic_life=lib.EpisodicLifeEnv,
-        noop_reset=lambda env: lib.NoopResetEnv(env, noop_max=5),
-        fire_reset=lib.FireResetEnv,
-        scaled_float=lib.ScaledFloatFrame,
-        frame_stack=lambda env: lib.FrameStack(env, 3),
-        deepmind=lambda env: lib.wrap_deepmind(env, frame_stack=True, scale=True),
-        deepmind_plain=lib.wrap_deepmind,
-    )
+    makers = {
+        "max_and_skip": lib.MaxAndSkipEnv,
+        "max_and_skip_2": lambda env: lib.MaxAndSkipEnv(env, skip=2),
+        "clip_reward": lib.ClipRewardEnv,
+        "episodic_life": lib.EpisodicLifeEnv,
+        "noop_reset": lambda env: lib.NoopResetEnv(env, noop_max=5),
+        "fire_reset": lib.FireResetEnv,
+        "scaled_float": lib.ScaledFloatFrame,
+        "frame_stack": lambda env: lib.FrameStack(env, 3),
+        "deepmind": lambda env: lib.wrap_deepmind(env, frame_stack=True, scale=True),
+        "deepmind_plain": lib.wrap_deepmind,
+    }
     results: dict[str, Any] = {}
     for name, maker in makers.items():
         game = ScriptedGame(case)
@@ -286,9 +286,8 @@ def atari(case: Case) -> dict[str, Any]:
             shown = shown[: len(case.arrays[f"result/{name}/observations"])]
         if name == "deepmind":
             shown = shown[:, ::9, ::9]
-        row = dict(
-            observations=shown, rewards=rewards, dones=dones, base_calls=game.calls, shape=env.observation_space.shape
-        )
+        row = {"observations": shown, "rewards": rewards, "dones": dones, "base_calls": game.calls}
+        row["shape"] = env.observation_space.shape
         results |= {f"result/{name}/{key}": value for key, value in row.items()}
     results["result/warp_frame"] = lib.WarpFrame(ScriptedGame(case)).reset()[0]
     results["result/warp_large_frame"] = lib.WarpFrame(ScriptedGame(case)).observation(case.arrays["arg/large_frame"])
