@@ -1,3 +1,25 @@
 """Stable Baselines 2.10 on TensorFlow 2 and Keras 3: reinforcement learning algorithms behind one interface."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from stable_baselines_tf2.a2c import A2C as A2C
+    from stable_baselines_tf2.ppo2 import PPO2 as PPO2
+
+_ALGORITHMS = {"A2C": "a2c", "PPO2": "ppo2"}  # imported when asked for: TensorFlow takes seconds to load
+__all__ = ["A2C", "PPO2"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ALGORITHMS:
+        return getattr(importlib.import_module(f"{__name__}.{_ALGORITHMS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -41,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains until solved and shows what came of it; returns 1 if it was not solved or the reloaded model differs."""
-    from stable_baselines_tf2 import PPO2
-
+    algorithm = support.find_algorithm("ppo2")
     output = Path(args.output)
     with support.reported_as_usage():
         for folder in ("monitor", "tensorboard"):
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     start = time.time()
     env = support.make_env(ENV_ID, args.n_envs, args.seed, {}, monitor_dir=str(output / "monitor"))
-    model = PPO2("MlpPolicy", env, seed=args.seed, tensorboard_log=str(output / "tensorboard"), **HYPERPARAMS)
+    model = algorithm("MlpPolicy", env, seed=args.seed, tensorboard_log=str(output / "tensorboard"), **HYPERPARAMS)
     eval_env = support.make_env(ENV_ID, 10, args.seed + 1000, {})
     mean, returns = train_until_solved(model, eval_env, args.n_timesteps)
     verdict, seconds = "solved" if mean >= SOLVED else "NOT solved", time.time() - start
@@ -60,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
     path = output / "ppo2_cartpole.zip"
     model.save(str(path))
-    same = acts_the_same(model, PPO2.load(str(path)), eval_env)
+    same = acts_the_same(model, algorithm.load(str(path)), eval_env)
     curve = output / "learning_curve.png"
     plot_learning_curve(output / "monitor", curve)
     env.close()

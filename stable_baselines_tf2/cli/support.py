@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -79,9 +80,24 @@ def find_algorithm(name: str) -> type[BaseRLModel]:
     """
     package = importlib.import_module("stable_baselines_tf2")
     try:
-        return getattr(package, name.upper())
-    except (AttributeError, ImportError) as error:
+        with _silent_stderr():
+            return getattr(package, name.upper())
+    except AttributeError as error:
         raise UsageError(f"{name.upper()} is not part of version {package.__version__}") from error
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drops what TensorFlow's libraries print while they are loaded; its log level does not reach that."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def check_hyperparams(algorithm: type, hyperparams: Iterable[str]) -> None:

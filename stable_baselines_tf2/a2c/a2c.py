@@ -1,0 +1,195 @@
+"""Advantage actor-critic, the synchronous variant of A3C (Mnih et al. 2016, https://arxiv.org/abs/1602.01783).
+
+Each update collects ``n_steps`` steps of every environment, takes their n-step returns, and makes one step of RMSProp on
+L = L_policy - c_entropy · H + c_value · L_value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import ActorCriticRLModel
+from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp
+from stable_baselines_tf2.core.phases import Batch, gradient_step
+from stable_baselines_tf2.core.returns import discount_with_dones, discounted_returns
+
+Tensor = Any
+
+
+class A2C(ActorCriticRLModel):
+    """Advantage actor-critic.
+
+    Args:
+        policy: an actor-critic policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        n_steps: steps of each environment in a rollout.
+        vf_coef: weight of the value loss.
+        ent_coef: weight of the entropy in the loss.
+        max_grad_norm: largest norm of the gradient; None for no limit.
+        learning_rate: RMSProp's step size at the start.
+        alpha: decay of RMSProp's mean square.
+        momentum: RMSProp's momentum.
+        epsilon: RMSProp's epsilon, inside of the root.
+        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of observations and weights (slow, large).
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its end.
+
+    Raises:
+        ValueError: an argument that makes no sense, or an unknown policy.
+    """
+
+    saved = ("gamma", "n_steps", "vf_coef", "ent_coef", "max_grad_norm", "learning_rate", "alpha", "momentum", "epsilon", "lr_schedule",
+             "bootstrap_timeouts")  # fmt: skip
+    _statistics: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "loss")
+    _loss_tags: ClassVar[dict[str, str]] = {
+        "policy_entropy": "loss/entropy_loss",
+        "policy_loss": "loss/policy_gradient_loss",
+        "value_loss": "loss/value_function_loss",
+        "loss": "loss/loss",
+        "returns": "input_info/discounted_rewards",
+        "learning_rate": "input_info/learning_rate",
+        "advantages": "input_info/advantage",
+    }
+
+    def __init__(
+        self,
+        policy: type[ActorCriticPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        n_steps: int = 5,
+        vf_coef: float = 0.25,
+        ent_coef: float = 0.01,
+        max_grad_norm: float | None = 0.5,
+        learning_rate: float = 7e-4,
+        alpha: float = 0.99,
+        momentum: float = 0.0,
+        epsilon: float = 1e-5,
+        lr_schedule: str = "constant",
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        super().__init__(
+            policy, env, _init_setup_model, verbose, requires_vec_env=True, policy_kwargs=policy_kwargs, seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+        self.gamma, self.n_steps = gamma, n_steps
+        self.vf_coef, self.ent_coef, self.max_grad_norm = vf_coef, ent_coef, max_grad_norm
+        self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
+        self.alpha, self.momentum, self.epsilon = alpha, momentum, epsilon
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+        self.learning_rate_schedule: Scheduler | None = None
+        if _init_setup_model:
+            self.setup_model()
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        if self.lr_schedule not in SCHEDULES:
+            raise ValueError(f"lr_schedule must be one of {', '.join(SCHEDULES)}, not {self.lr_schedule!r}")
+
+    def _make_optimizer(self) -> Optimizer:
+        return RMSProp(self.alpha, self.epsilon, self.momentum)
+
+    # ------------------------------------------------------------ the update
+    def _build_update(self) -> None:
+        self._step = tf.function(self._gradient_step, jit_compile=self.train_model.architecture() is not None)
+
+    def _gradient_step(
+        self, vector: Tensor, optimizer_state: dict[str, Tensor], batch: Batch, learning_rate: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+            return self._loss(vector, batch)
+
+        return gradient_step(loss, self._optimizer, vector, optimizer_state, learning_rate, self.max_grad_norm)
+
+    def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The loss, and the statistics in the order of ``_statistics``."""
+        outputs = self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps)
+        advantages = batch["returns"] - batch["values"]
+        policy_loss = losses.policy_gradient(outputs.distribution.neglogp(batch["actions"]), advantages)
+        value_loss = losses.squared_error(outputs.value, batch["returns"])
+        entropy = tf.reduce_mean(outputs.distribution.entropy())
+        loss = policy_loss - self.ent_coef * entropy + self.vf_coef * value_loss
+        return loss, (policy_loss, value_loss, entropy, loss)
+
+    def _train(self, batch: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
+        """Runs the compiled step.
+
+        Args:
+            batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
+            learning_rate: step size.
+        """
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        rate = tf.constant(learning_rate, tf.float32)
+        vector, state, statistics = self._step(self._parameters.vector, self._optimizer_state, tensors, rate)
+        named = dict(zip(self._statistics, map(float, statistics.numpy()), strict=True))
+        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
+        return named
+
+    def _scheduled_rate(self) -> float:
+        """The next learning rate; the schedule advances by one for every sample, and the last value counts."""
+        rate = 0.0
+        for _ in range(self.n_batch):
+            rate = self.learning_rate_schedule.value()
+        return rate
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        rollout.returns = discounted_returns(rollout.rewards.T, rollout.dones.T, rollout.last_values, self.gamma).T
+        arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values")}
+        batch = {name: rollout.flat(array) for name, array in arrays.items()}
+        if self.train_model.recurrent:
+            batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
+        learning_rate = self._scheduled_rate()
+        statistics = self._train(batch, learning_rate)
+        if training.writer is not None:
+            statistics |= {"returns": float(rollout.returns.mean()), "learning_rate": learning_rate}
+            statistics |= {"advantages": float((rollout.returns - rollout.values).mean())}
+        return statistics
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        return {
+            "nupdates": training.update,
+            "total_timesteps": self.num_timesteps,
+            "fps": training.fps,
+            "policy_entropy": statistics["policy_entropy"],
+            "value_loss": statistics["value_loss"],
+            "explained_variance": float(explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))),
+        }
+
+    def _start_training(self, training: Training) -> None:
+        self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "A2C",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> A2C:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+
+__all__ = ["A2C", "discount_with_dones"]

@@ -1,0 +1,741 @@
+"""Base classes of the algorithms: environments, parameters, prediction, files."""
+
+from __future__ import annotations
+
+import contextlib
+
+import os
+import pickle
+import warnings
+from abc import ABC, abstractmethod
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2 import logger
+from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
+from stable_baselines_tf2.common.misc_util import set_global_seeds
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, get_policy_from_name
+from stable_baselines_tf2.common.save_util import data_to_json, json_to_data
+from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.common.training import Training, require_finite
+from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, unwrap_vec_normalize
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
+from stable_baselines_tf2.core.optimizers import State as OptimizerState
+from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.core.phases import gradient_step
+
+Parameter = Mapping[str, np.ndarray] | Sequence[np.ndarray]
+
+
+class BaseRLModel(ABC):
+    """What all algorithms have in common.
+
+    Args:
+        policy: a policy class, or the name of a registered one.
+        env: an environment, a vectorized one, the id of a registered one, or None (for a model that only predicts).
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        requires_vec_env: whether the algorithm trains on vectorized environments only; a single one is then wrapped.
+        policy_base: the kind of policy that the algorithm uses.
+        policy_kwargs: further arguments of the policy.
+        seed: seed of all random generators; None for a random one.
+        n_cpu_tf_sess: number of threads of TensorFlow, for the whole process; None for all cores.
+    """
+
+    saved: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a file holds, besides those of all models
+    _saved_always: ClassVar[tuple[str, ...]] = (
+        "verbose", "policy", "observation_space", "action_space", "n_envs", "n_cpu_tf_sess", "seed", "_vectorize_action",
+        "policy_kwargs")  # fmt: skip
+
+    def __init__(
+        self,
+        policy: type[BasePolicy] | str,
+        env: Any,
+        verbose: int = 0,
+        *,
+        requires_vec_env: bool,
+        policy_base: type[BasePolicy],
+        policy_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+    ) -> None:
+        if isinstance(policy, str):
+            policy = get_policy_from_name(policy_base, policy)
+        elif not (isinstance(policy, type) and issubclass(policy, policy_base)):
+            raise ValueError(f"policy must be a name or a subclass of {policy_base.__name__}, not {policy!r}")
+        self.policy: Any = policy
+        self.policy_kwargs = dict(policy_kwargs or {})
+        self.verbose, self.seed, self.n_cpu_tf_sess = verbose, seed, n_cpu_tf_sess
+        self._requires_vec_env = requires_vec_env
+        self.env: Any = None
+        self._vec_normalize_env: VecNormalize | None = None
+        self.observation_space: Any = None
+        self.action_space: Any = None
+        self.n_envs: int = 1
+        self._vectorize_action = False
+        self.num_timesteps = 0
+        self.ep_info_buf: deque[dict[str, Any]] | None = None
+        self.episode_reward: np.ndarray | None = None
+        self.tensorboard_log: str | None = None
+        self.full_tensorboard_log = False
+        self.generator = np.random.default_rng()
+        self._set_threads()
+        if env is not None:
+            env = self._wrap_env(env)
+            self.observation_space = as_gymnasium_space(env.observation_space)
+            self.action_space = as_gymnasium_space(env.action_space)
+            self._take_env(env)
+
+    # ------------------------------------------------------------ environment
+    def _wrap_env(self, env: Any) -> Any:
+        """What the algorithm trains on, from whatever the user gave."""
+        if isinstance(env, str):
+            if self.verbose >= 1:
+                print(f"Making environment {env}")
+            env = gymnasium.make(env)
+        if isinstance(env, VecEnv):
+            return env
+        if not hasattr(env, "step") or not hasattr(env, "observation_space"):
+            raise TypeError(f"env must be an environment, a VecEnv or the id of an environment, not {env!r}")
+        if self.verbose >= 1 and self._requires_vec_env:
+            print("Wrapping the environment in a DummyVecEnv")
+        single = ensure_gymnasium(env)
+        return DummyVecEnv([lambda: single])
+
+    def _take_env(self, env: VecEnv) -> None:
+        self.env, self.n_envs = env, env.num_envs
+        self._vec_normalize_env = unwrap_vec_normalize(env)
+        self.episode_reward = self.ep_info_buf = None
+
+    def get_env(self) -> Any:
+        """The environment, vectorized; None if there is none."""
+        return self.env
+
+    def get_vec_normalize_env(self) -> VecNormalize | None:
+        """The `VecNormalize` among the wrappers of the environment, if there is one."""
+        return self._vec_normalize_env
+
+    def set_env(self, env: Any) -> None:
+        """Replaces the environment.
+
+        Args:
+            env: an environment with the same spaces; any number of them if vectorized.
+
+        Raises:
+            ValueError: None, or other spaces.
+        """
+        if env is None:
+            if self.env is not None:
+                raise ValueError("env: an environment cannot be replaced with None")
+            if self.verbose >= 1:
+                print("The model has no environment: it can predict, but not train until set_env() gives it one")
+            return
+        env = self._wrap_env(env)
+        for name, own, new in (
+            ("observation", self.observation_space, env.observation_space),
+            ("action", self.action_space, env.action_space),
+        ):
+            if not spaces_equal(own, as_gymnasium_space(new)):
+                raise ValueError(f"env: its {name} space is {new}, but the model was made for {own}")
+        self._take_env(env)
+
+    def _check_can_learn(self) -> None:
+        if self.env is None:
+            raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
+        if self.ep_info_buf is None:
+            self.ep_info_buf = deque(maxlen=100)
+        if self.episode_reward is None:
+            self.episode_reward = np.zeros(self.n_envs)
+
+    # ------------------------------------------------------------ random numbers, threads, verbosity
+    def set_random_seed(self, seed: int | None) -> None:
+        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model's own generator; None changes nothing."""
+        if seed is None:
+            return
+        set_global_seeds(seed)
+        self.generator = np.random.default_rng(seed)
+        if self.env is not None:
+            self.env.seed(seed)
+            self.env.action_space.seed(seed)
+        self.action_space.seed(seed)
+
+    def _set_threads(self) -> None:
+        if self.n_cpu_tf_sess is None:
+            return
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
+            tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
+        except RuntimeError:
+            if tf.config.threading.get_intra_op_parallelism_threads() != self.n_cpu_tf_sess:
+                warnings.warn(
+                    f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process", stacklevel=2
+                )
+
+    def _verbosity(self) -> contextlib.AbstractContextManager:
+        return SetVerbosity(self.verbose)
+
+    # ------------------------------------------------------------ building and learning
+    @abstractmethod
+    def setup_model(self) -> None:
+        """Creates the networks and compiled functions."""
+
+    @abstractmethod
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "run",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> BaseRLModel:
+        """Trains the model.
+
+        Args:
+            total_timesteps: number of environment steps, over all environments.
+            callback: a callback object, a list of them, or a function of ``(locals, globals)`` that is called after every step and stops
+                training by returning False.
+            log_interval: number of updates between two tables.
+            tb_log_name: name of the run in ``tensorboard_log``.
+            reset_num_timesteps: count from zero and start a new run; False continues both.
+            progress_bar: show a progress bar.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: no environment, or an argument out of range.
+            FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
+        """
+
+    @abstractmethod
+    def pretrain(
+        self, dataset: Any, n_epochs: int = 10, learning_rate: float = 1e-4, adam_epsilon: float = 1e-8, val_interval: int | None = None
+    ) -> BaseRLModel:
+        """Behaviour cloning from expert data."""
+
+    # ------------------------------------------------------------ parameters
+    @property
+    @abstractmethod
+    def _parameters(self) -> Parameters:
+        """All weights of the model."""
+
+    def _sync(self) -> None:
+        """Brings the Keras variables up to date."""
+        self._parameters.sync()
+
+    def get_parameter_list(self) -> list[Any]:
+        """The variables of the model, in the order of `get_parameters`."""
+        self._sync()
+        return self._parameters.variables
+
+    def get_parameters(self) -> OrderedDict[str, np.ndarray]:
+        """The weights by legacy name, e.g. ``model/pi_fc0/w:0``."""
+        return self._parameters.as_dict()
+
+    def load_parameters(self, load_path_or_dict: PathOrFile | Parameter, exact_match: bool = True) -> None:
+        """Sets weights; the state of the optimizer stays.
+
+        Args:
+            load_path_or_dict: weights by legacy name, a list of all of them in order, or a model file.
+            exact_match: every weight of the model must be given.
+
+        Raises:
+            KeyError: a name that the model does not have.
+            RuntimeError: weights are missing and ``exact_match`` is true.
+            ValueError: a shape is wrong, or the file is damaged.
+            FileNotFoundError: there is no such file.
+        """
+        own = self._parameters
+        if isinstance(load_path_or_dict, Mapping):
+            given = dict(load_path_or_dict)
+        elif isinstance(load_path_or_dict, list | tuple):
+            warnings.warn("parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=2)
+            if len(load_path_or_dict) != len(own.names):
+                raise ValueError(f"load_path_or_dict: a list of {len(load_path_or_dict)} weights, but the model has {len(own.names)}")
+            given = dict(zip(own.names, load_path_or_dict, strict=True))
+        else:
+            parameters = read_archive(load_path_or_dict).parameters
+            if parameters is None:
+                raise ValueError(f"{load_path_or_dict} holds no parameters")
+            given = dict(parameters)
+        shapes = dict(zip(own.names, own.shapes, strict=True))
+        unknown = [name for name in given if name not in shapes]
+        if unknown:
+            raise KeyError(f"the model has no parameters named {', '.join(unknown)}; it has {', '.join(own.names)}")
+        missing = [name for name in own.names if name not in given]
+        if exact_match and missing:
+            raise RuntimeError(f"parameters are missing: {', '.join(missing)}; pass exact_match=False to set only some")
+        for name, value in given.items():
+            array = np.asarray(value)
+            if array.shape != shapes[name] or array.dtype.kind not in "fiub":
+                raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}; the model needs numbers of shape {shapes[name]}")
+        own.assign(given)
+
+    # ------------------------------------------------------------ prediction
+    @abstractmethod
+    def predict(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Actions for observations."""
+
+    @abstractmethod
+    def action_probability(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, actions: Any = None, logp: bool = False
+    ) -> Any:
+        """Probabilities of actions."""
+
+    # ------------------------------------------------------------ files
+    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What exact resumption needs besides parameters: a JSON-able part and named arrays."""
+        state = {"num_timesteps": self.num_timesteps, "generator": self.generator.bit_generator.state}
+        return state, {}
+
+    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.num_timesteps = int(state["num_timesteps"])
+        self.generator = np.random.default_rng()
+        self.generator.bit_generator.state = state["generator"]
+
+    def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
+        """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
+
+        Args:
+            save_path: path (``.zip`` is added where it has no extension) or binary file object.
+            cloudpickle: write the pickle of versions before 2.8 instead, without resumption; reading it needs trust.
+
+        Raises:
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        data = {name: getattr(self, name) for name in (*self.saved, *self._saved_always)}
+        if cloudpickle:
+            _write_pickle(save_path, data, self.get_parameters())
+            return
+        state, arrays = self._training_state()
+        write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), state, arrays))
+
+    @classmethod
+    def load(
+        cls,
+        load_path: PathOrFile,
+        env: Any = None,
+        custom_objects: dict[str, Any] | None = None,
+        allow_pickle: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Reads a model from a file. Nothing in the file is executed unless ``allow_pickle`` is true.
+
+        Args:
+            load_path: path (also without its ``.zip``) or binary file object.
+            env: environment to go on with; None for a model that only predicts.
+            custom_objects: objects to use instead of what the file holds, by name of the hyperparameter.
+            allow_pickle: also restore pickled objects; only for files that you trust.
+            kwargs: hyperparameters to change.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs`` differ from the file's.
+        """
+        archive = read_archive(load_path)
+        if archive.data is None:
+            raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
+        data = json_to_data(archive.data, custom_objects, allow_pickle)
+        for name in ("policy", "observation_space", "action_space"):
+            if name not in data:
+                raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
+        if "policy_kwargs" in kwargs and kwargs["policy_kwargs"] != data.get("policy_kwargs"):
+            raise ValueError(f"policy_kwargs must equal those of the file, {data.get('policy_kwargs')}, not {kwargs['policy_kwargs']}")
+        model = cls(policy=data["policy"], env=None, _init_setup_model=False)
+        vars(model).update(data)
+        vars(model).update(kwargs)
+        model.observation_space = as_gymnasium_space(model.observation_space)
+        model.action_space = as_gymnasium_space(model.action_space)
+        model.set_env(env)
+        model.setup_model()
+        if archive.parameters is not None:
+            model.load_parameters(archive.parameters)
+        if archive.state:
+            model._restore_training_state(archive.state, archive.arrays)
+        return model
+
+
+def _write_pickle(target: PathOrFile, data: dict[str, Any], parameters: OrderedDict[str, np.ndarray]) -> None:
+    import cloudpickle
+
+    content = cloudpickle.dumps((data, parameters), protocol=pickle.DEFAULT_PROTOCOL)
+    if isinstance(target, str | os.PathLike):
+        path = os.fspath(target)
+        with atomic_write(path if os.path.splitext(path)[1] else f"{path}.pkl") as file:
+            file.write(content)
+    else:
+        target.write(content)
+
+
+class ActorCriticRLModel(BaseRLModel):
+    """Base of the algorithms with an actor-critic policy that learn from rollouts of their own.
+
+    A subclass gives the optimizer (`_make_optimizer`), builds its compiled update in `_build_update`, and maps a rollout to statistics in
+    `_update`. Collection, logs, callbacks, files and prediction are here.
+    """
+
+    _loss_tags: ClassVar[dict[str, str]] = {}  # TensorBoard tags of the statistics
+
+    def __init__(
+        self,
+        policy: type[BasePolicy] | str,
+        env: Any,
+        _init_setup_model: bool,
+        verbose: int = 0,
+        policy_base: type[BasePolicy] = ActorCriticPolicy,
+        requires_vec_env: bool = False,
+        policy_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+    ) -> None:
+        super().__init__(
+            policy, env, verbose, requires_vec_env=requires_vec_env, policy_base=policy_base, policy_kwargs=policy_kwargs, seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+        self.gamma: float = 0.99
+        self.n_steps: int = 1
+        self.n_batch: int | None = None
+        self.bootstrap_timeouts = False
+        self.train_model: Any = None
+        self._runner: OnPolicyCollector | None = None
+        self._optimizer: Optimizer
+        self._optimizer_state: OptimizerState = {}
+
+    # ------------------------------------------------------------ building
+    def setup_model(self) -> None:
+        """Creates the policy, the optimizer and the compiled update.
+
+        Raises:
+            ValueError: the spaces or arguments do not fit.
+        """
+        with self._verbosity():
+            self.set_random_seed(self.seed)
+            self.n_batch = self.n_envs * self.n_steps
+            self._check_arguments()
+            self.train_model = self.policy(
+                None, self.observation_space, self.action_space, self.n_envs, self.n_steps, self.n_batch, **self.policy_kwargs
+            )
+            self.train_model.generator = self.generator
+            self._optimizer = self._make_optimizer()
+            self._optimizer_state = self._optimizer.initial_state(sum(self._parameters.sizes))
+            self._build_update()
+
+    def _check_arguments(self) -> None:
+        """Raises ValueError where the constructor's arguments make no sense together."""
+        if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
+            raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
+        if not 0.0 <= self.gamma <= 1.0:
+            raise ValueError(f"gamma must be between 0 and 1, not {self.gamma!r}")
+
+    def _make_optimizer(self) -> Optimizer:
+        raise NotImplementedError
+
+    def _build_update(self) -> None:
+        raise NotImplementedError
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        """Learns from a rollout.
+
+        Args:
+            rollout: what the environments gave.
+            training: the training that this belongs to.
+            progress: fraction of the training that remains, 1 at its start.
+
+        Returns:
+            Statistics, of which those in ``_loss_tags`` go to TensorBoard.
+        """
+        raise NotImplementedError
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        """What the logger prints."""
+        raise NotImplementedError
+
+    @property
+    def _parameters(self) -> Parameters:
+        if self.train_model is None:
+            raise ValueError("the model has not been built; call setup_model() first")
+        return self.train_model.params
+
+    @property
+    def act_model(self) -> Any:
+        """The policy (the same object as ``train_model``, with up-to-date variables)."""
+        return self.train_model
+
+    step_model = act_model
+
+    @property
+    def initial_state(self) -> np.ndarray | None:
+        """Recurrent state at the start of episodes, one row for each training environment; None without memory."""
+        if self.train_model is None or not self.train_model.recurrent:
+            return None
+        return np.zeros((self.n_envs, *self.train_model.initial_state.shape[1:]), np.float32)
+
+    def step(self, *args: Any, **kwargs: Any) -> Any:
+        """One step of acting: see `ActorCriticPolicy.step`."""
+        return self.train_model.step(*args, **kwargs)
+
+    def proba_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Parameters of the action distribution: see `ActorCriticPolicy.proba_step`."""
+        return self.train_model.proba_step(*args, **kwargs)
+
+    def value(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        """Values of observations: see `ActorCriticPolicy.value`."""
+        return self.train_model.value(*args, **kwargs)
+
+    # ------------------------------------------------------------ learning
+    def set_env(self, env: Any) -> None:
+        super().set_env(env)
+        self._runner = None
+
+    def _take_env(self, env: VecEnv) -> None:
+        super()._take_env(env)
+        if getattr(self, "train_model", None) is not None:
+            self.n_batch = self.n_envs * self.n_steps
+            self._check_arguments()
+
+    @property
+    def runner(self) -> OnPolicyCollector:
+        """Collects rollouts; starts (and resets the environment) when it is first asked for."""
+        if self._runner is None:
+            self._runner = self._make_runner()
+        return self._runner
+
+    def _make_runner(self) -> OnPolicyCollector:
+        bounds = (self.action_space.low, self.action_space.high) if space_kind(self.action_space) == "Box" else None
+        timeout_discount = self.gamma if self.bootstrap_timeouts else None
+        policy = self.train_model
+        return OnPolicyCollector(self.env, policy.step, policy.value, self.n_steps, self.initial_state, bounds, timeout_discount)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "run",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Any:
+        with Training(self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar) as training:
+            self._start_training(training)
+            runner = self.runner
+            runner.continue_training = True
+            n_updates = training.total_timesteps // self.n_batch
+            for update in range(1, n_updates + 1):
+                training.update = update
+                first_step = self.num_timesteps
+                training.on_rollout_start()
+                rollout = runner.run(training.on_step)
+                training.on_rollout_end(update=update, rollout=rollout)
+                if rollout is None:
+                    break
+                self.ep_info_buf.extend(rollout.episode_infos)
+                statistics = self._update(rollout, training, 1.0 - (update - 1.0) / n_updates)
+                training.log_episodes(rollout.episodes, first_step)
+                if training.writer is not None:
+                    self._log_update(rollout, training, statistics)
+                if training.table_is_due():
+                    training.log_table(self._table(rollout, training, statistics))
+        return self
+
+    def _start_training(self, training: Training) -> None:
+        """Hook for what a subclass sets up at the start of `learn`."""
+
+    def _log_update(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> None:
+        scalars = {tag: statistics[name] for name, tag in self._loss_tags.items() if name in statistics}
+        histograms: dict[str, Any] = {}
+        if self.full_tensorboard_log:
+            histograms["input_info/observation"] = rollout.obs
+            histograms |= {name.removesuffix(":0"): array for name, array in self.get_parameters().items()}
+        training.log_update(scalars, histograms)
+
+    def _advance(self, vector: Any, state: OptimizerState, statistics: dict[str, float], update: str) -> None:
+        """Takes the outcome of an update, unless it went wrong.
+
+        Raises:
+            FloatingPointError: a statistic is not finite.
+        """
+        require_finite(statistics, update)
+        self._parameters.advance(vector)
+        self._optimizer_state = state
+
+    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[[Any, Any, float], float]:
+        """A step of behaviour cloning ``(obs, actions, learning_rate) -> loss``; with ``train=False`` it measures only."""
+        policy, optimizer = self.train_model, Adam(epsilon=adam_epsilon)
+        optimizer_state = optimizer.initial_state(sum(self._parameters.sizes))
+        discrete = space_kind(self.action_space) == "Discrete"
+
+        @tf.function
+        def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
+            def loss(vector: Any) -> Any:
+                states = (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1])) if policy.recurrent else ()
+                outputs = policy.with_weights(vector, obs, *states)
+                value = (
+                    losses.cross_entropy(outputs.policy, tf.reshape(actions, (-1,)))
+                    if discrete
+                    else losses.squared_error(outputs.distribution.mode(), actions)
+                )
+                return value, (value,)
+
+            if not train:
+                return vector, state, tf.stack(loss(vector)[1])
+            return gradient_step(loss, optimizer, vector, state, learning_rate)
+
+        def step(obs: Any, actions: Any, learning_rate: float) -> float:
+            nonlocal optimizer_state
+            obs = tf.constant(np.asarray(obs, policy.preprocessor.dtype))
+            actions = tf.constant(np.asarray(actions, np.int64 if discrete else np.float32))
+            rate = tf.constant(learning_rate, tf.float32)
+            vector, optimizer_state, (loss,) = gradient(self._parameters.vector, optimizer_state, obs, actions, rate)
+            if train:
+                require_finite({"loss": loss.numpy()}, "behaviour cloning")
+                self._parameters.advance(vector)
+            return float(loss)
+
+        return step
+
+    def pretrain(
+        self, dataset: Any, n_epochs: int = 10, learning_rate: float = 1e-4, adam_epsilon: float = 1e-8, val_interval: int | None = None
+    ) -> Any:
+        """Behaviour cloning: fits the policy to an expert's actions, starting from the current weights.
+
+        Args:
+            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or "val")``, which gives observations
+                and actions.
+            n_epochs: passes over the training set.
+            learning_rate: Adam's step size.
+            adam_epsilon: Adam's epsilon.
+            val_interval: epochs between two reports; a tenth of all if None.
+
+        Raises:
+            ValueError: the action space is neither Box nor Discrete.
+        """
+        if space_kind(self.action_space) not in ("Box", "Discrete"):
+            raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
+        interval = val_interval if val_interval is not None else max(n_epochs // 10, 1)
+        train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
+        try:
+            for epoch in range(1, n_epochs + 1):
+                train_loss = np.mean([train(*dataset.get_next_batch("train"), learning_rate) for _ in range(len(dataset.train_loader))])
+                if self.verbose > 0 and epoch % interval == 0:
+                    val_loss = np.mean([measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))])
+                    print(f"Behaviour cloning, epoch {epoch} of {n_epochs}: training loss {train_loss:.6f}, validation loss {val_loss:.6f}")
+        finally:
+            self._sync()
+        return self
+
+    # ------------------------------------------------------------ prediction
+    def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
+        """Observation as a batch, with state and mask; and whether it was one already."""
+        policy = self.train_model
+        observation = np.asarray(observation)
+        is_batch = policy.preprocessor.is_batch(observation)
+        if not is_batch:
+            observation = observation[np.newaxis]
+        for name, value in (("state", state), ("mask", mask)):
+            if policy.recurrent and value is not None and len(value) != len(observation):
+                raise ValueError(f"{name} has {len(value)} rows for {len(observation)} observations")
+        return observation, state, mask, is_batch
+
+    def predict(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Actions for observations.
+
+        Args:
+            observation: one observation, or a batch of any size.
+            state: recurrent state that the last call returned; None at the start of episodes.
+            mask: True where an episode starts with this observation, [B].
+            deterministic: take the most probable actions instead of random ones.
+
+        Returns:
+            The action or actions, clipped to the bounds of a Box, and the new recurrent state (None without memory).
+
+        Raises:
+            ValueError: the observation's shape fits neither one observation nor a batch.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        actions, state = self.train_model.act(observation, state, mask, deterministic)
+        if isinstance(self.action_space, gymnasium.spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return (actions if is_batch else actions[0]), state
+
+    def action_probability(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, actions: Any = None, logp: bool = False
+    ) -> Any:
+        """The action distribution, or the probability of given actions.
+
+        Args:
+            observation: one observation, or a batch.
+            state: recurrent state.
+            mask: True where an episode starts, [B].
+            actions: actions to rate, one for each observation.
+            logp: log-probabilities instead of probabilities.
+
+        Returns:
+            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones (MultiBinary), or mean and
+            standard deviation (Box). With ``actions``: their probability (density), [B, 1], or [1] for one observation.
+
+        Raises:
+            ValueError: shapes do not fit.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        policy = self.train_model
+        if actions is None:
+            probabilities = policy.proba_step(observation, state, mask)
+            if is_batch:
+                return probabilities
+            if isinstance(probabilities, list | tuple):
+                return type(probabilities)(part[0] for part in probabilities)
+            return probabilities[0]
+        actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
+        if len(actions) != len(observation):
+            raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
+        outputs = policy.actor(*policy._inputs(observation, state, mask))
+        log_probability = -policy.sampler.neglogp(outputs.flat, actions)[:, np.newaxis]
+        result = log_probability if logp else np.exp(log_probability)
+        return result if is_batch else result[0]
+
+    # ------------------------------------------------------------ files
+    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super()._training_state()
+        return state, {**arrays, **{f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()}}
+
+    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super()._restore_training_state(state, arrays)
+        self.train_model.generator = self.generator
+        restored = {}
+        for name, initial in self._optimizer_state.items():
+            array = arrays.get(f"optimizer/{name}")
+            if array is None or array.shape != tuple(initial.shape):
+                raise ValueError(f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}")
+            restored[name] = tf.constant(array)
+        self._optimizer_state = restored
+
+
+class SetVerbosity:
+    """Within this block, less than ``verbose=1`` silences the logger and less than 2 gymnasium's warnings."""
+
+    def __init__(self, verbose: int = 0) -> None:
+        self.verbose = verbose
+
+    def __enter__(self) -> None:
+        self._logger_level, self._gymnasium_level = logger.get_level(), gymnasium.logger.min_level
+        if self.verbose <= 0:
+            logger.set_level(logger.DISABLED)
+        if self.verbose <= 1:
+            gymnasium.logger.min_level = gymnasium.logger.ERROR
+
+    def __exit__(self, *error: object) -> None:
+        logger.set_level(self._logger_level)
+        gymnasium.logger.min_level = self._gymnasium_level
+
+

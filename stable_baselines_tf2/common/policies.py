@@ -1,0 +1,681 @@
+"""Actor-critic policies: Keras models with the legacy constructors, variable names and behaviour."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.distributions import (
+    ProbabilityDistribution,
+    make_proba_dist_type,
+)
+from stable_baselines_tf2.common.preprocessing import Preprocessor
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, lstm
+from stable_baselines_tf2.core.acting import (
+    Actor,
+    BernoulliSampler,
+    CategoricalSampler,
+    CompiledActor,
+    DenseArchitecture,
+    GaussianSampler,
+    MultiCategoricalSampler,
+    NumpyActor,
+    Sampler,
+    Stage,
+)
+from stable_baselines_tf2.core.activations import resolve_activation
+from stable_baselines_tf2.core.naming import NamedLayers
+from stable_baselines_tf2.core.parameters import Parameters
+
+Tensor = Any
+ActFun = str | Callable[[Tensor], Tensor]
+NUMPY_WEIGHT_LIMIT = 4_000_000  # beyond this many weights, TensorFlow's threads are the faster ones
+
+
+def nature_cnn(scaled_images: Tensor, **kwargs: Any) -> Tensor:
+    """The convolutional network of Mnih et al. (https://www.nature.com/articles/nature14236), 512 features.
+
+    Args:
+        scaled_images: [B, height, width, channels], in [0, 1].
+        kwargs: further arguments of the convolutions.
+    """
+    scale = np.sqrt(2)
+    layer = scaled_images
+    for name, filters, size, stride in (("c1", 32, 8, 4), ("c2", 64, 4, 2), ("c3", 64, 3, 1)):
+        layer = tf.nn.relu(conv(layer, name, n_filters=filters, filter_size=size, stride=stride, init_scale=scale, **kwargs))
+    return tf.nn.relu(linear(conv_to_fc(layer), "fc1", n_hidden=512, init_scale=scale))
+
+
+def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitecture:
+    """Names and sizes of the layers that a ``net_arch`` describes.
+
+    Args:
+        net_arch: sizes of shared layers (and ``"lstm"`` where there is one), then optionally a dictionary with the sizes of the
+            branches ``pi`` and ``vf``.
+        n_lstm: size of the LSTM; None where none is allowed.
+
+    Raises:
+        ValueError: a part that is no size, a misplaced dictionary or LSTM, or a wrong number of LSTMs.
+    """
+    if isinstance(net_arch, str | bytes) or not isinstance(net_arch, Sequence):
+        raise ValueError(f"net_arch must be a list of layer sizes and a dictionary, not {net_arch!r}")
+    shared: list[Stage] = []
+    branches: dict[str, list[Stage]] = {"pi": [], "vf": []}
+    for position, part in enumerate(net_arch):
+        if isinstance(part, dict):
+            if position != len(net_arch) - 1:
+                raise ValueError(f"net_arch: the dictionary must come last, in {net_arch!r}")
+            if not set(part) <= set(branches):
+                raise ValueError(f"net_arch: only 'pi' and 'vf' may be in the dictionary, not {sorted(part)}")
+            for branch, sizes in part.items():
+                if not isinstance(sizes, Sequence) or isinstance(sizes, str):
+                    raise ValueError(f"net_arch[-1][{branch!r}] must be a list of layer sizes, not {sizes!r}")
+                branches[branch] = [Stage(f"{branch}_fc{i}", _layer_size(size)) for i, size in enumerate(sizes)]
+        elif part == "lstm" and n_lstm is not None:
+            shared.append(Stage("lstm1", n_lstm, recurrent=True))
+        else:
+            shared.append(Stage(f"shared_fc{position}", _layer_size(part)))
+    n_lstms = sum(stage.recurrent for stage in shared)
+    if n_lstm is not None and n_lstms != 1:
+        raise ValueError(f"net_arch must contain 'lstm' exactly once, not {n_lstms} times: {net_arch!r}")
+    return DenseArchitecture(shared, branches["pi"], branches["vf"])
+
+
+def _layer_size(size: Any) -> int:
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ValueError(f"net_arch: a layer size must be a positive integer, not {size!r}")
+    return int(size)
+
+
+def _dense(x: Tensor, stage: Stage, act_fun: Callable[[Tensor], Tensor]) -> Tensor:
+    return act_fun(linear(x, stage.name, stage.size, init_scale=np.sqrt(2)))
+
+
+def mlp_extractor(flat_observations: Tensor, net_arch: Any, act_fun: ActFun) -> tuple[Tensor, Tensor]:
+    """Shared layers, then a branch for the policy and one for the value function.
+
+    Args:
+        flat_observations: [B, n].
+        net_arch: sizes of shared layers, then optionally ``dict(pi=[…], vf=[…])``.
+        act_fun: activation function.
+
+    Returns:
+        Features for the policy and for the value function.
+    """
+    return _branches(flat_observations, parse_net_arch(net_arch), resolve_activation(act_fun).tensor)
+
+
+def _branches(x: Tensor, architecture: DenseArchitecture, act_fun: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    for stage in architecture.shared:
+        x = _dense(x, stage, act_fun)
+    policy = value = x
+    # In turns, since this is the order in which the variables are listed.
+    for pi_stage, vf_stage in itertools.zip_longest(architecture.policy, architecture.value):
+        if pi_stage is not None:
+            policy = _dense(policy, pi_stage, act_fun)
+        if vf_stage is not None:
+            value = _dense(value, vf_stage, act_fun)
+    return policy, value
+
+
+class Features(NamedTuple):
+    """What a network extracts from a batch of observations."""
+
+    policy: Tensor  # [B, n]
+    value: Tensor  # [B, m]
+    state: Tensor | None = None  # [N, 2H] recurrent state after the last step
+
+
+class PolicyOutputs(NamedTuple):
+    """What a policy computes for a batch of observations."""
+
+    distribution: ProbabilityDistribution  # of actions, B of them
+    value: Tensor  # [B]
+    q_value: Tensor  # [B, n_actions]
+    state: Tensor | None  # [N, 2H]
+    policy: Tensor  # [B, n] output of the head: logits or means
+
+
+class BasePolicy(keras.Model):
+    """What all policies have: spaces, observation processing, named layers and a random generator.
+
+    Args:
+        sess: ignored; there are no sessions any more. Always None.
+        ob_space: observation space.
+        ac_space: action space.
+        n_env: number of environments.
+        n_steps: number of steps of each environment in a training batch.
+        n_batch: rows of a training batch.
+        reuse: ignored; a policy object owns its variables.
+        scale: scale bounded observations to [0, 1].
+        obs_phs: ignored, as are all placeholders.
+        add_action_ph: ignored.
+    """
+
+    recurrent = False
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        scale: bool = False,
+        obs_phs: Any = None,
+        add_action_ph: bool = False,
+    ) -> None:
+        super().__init__(name="model")
+        self.n_env, self.n_steps, self.n_batch = n_env, n_steps, n_batch
+        self.ob_space, self.ac_space = ob_space, ac_space
+        self.preprocessor = Preprocessor(ob_space, scale)
+        self.generator = np.random.default_rng()
+        self._named = NamedLayers(self)
+        self._params: Parameters | None = None
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether the action space is Discrete."""
+        return space_kind(self.ac_space) == "Discrete"
+
+    @property
+    def initial_state(self) -> np.ndarray | None:
+        """Recurrent state at the start of an episode, [n_env, …]; None if the policy has none."""
+        return None
+
+    @property
+    def params(self) -> Parameters:
+        """The weights, as flat vector and by legacy name."""
+        if self._params is None:
+            if not self.built:
+                self.build()
+            layers = self.named_layers.values()
+            self._params = Parameters([variable for layer in layers for variable in layer.trainable_variables])
+        return self._params
+
+    def _setup_init(self) -> None:
+        """Builds the network; the last call of a constructor (it would be built at its first use otherwise)."""
+        self.params  # noqa: B018 (building is the point)
+
+    # Keras' own views of the weights must not be behind the vector that training works on.
+    @property
+    def variables(self) -> list[Any]:
+        """All variables, up to date."""
+        self._sync()
+        return super().variables
+
+    @property
+    def weights(self) -> list[Any]:
+        """All variables, up to date."""
+        self._sync()
+        return super().weights
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Trainable variables, up to date."""
+        self._sync()
+        return super().trainable_variables
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """Trainable variables, up to date."""
+        self._sync()
+        return super().trainable_weights
+
+    def _sync(self) -> None:
+        params = getattr(self, "_params", None)
+        if params is not None:
+            params.sync()
+
+    def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
+        """One step of acting."""
+        raise NotImplementedError
+
+    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
+        """Parameters of the action distribution for one step."""
+        raise NotImplementedError
+
+
+class ActorCriticPolicy(BasePolicy):
+    """A policy with a value function.
+
+    To write a network of your own, subclass this and override `extract`; the layers come from ``common.tf_layers``. The heads
+    (``vf``, ``pi``, ``q``) are added here.
+    """
+
+    head_scale = 0.01  # scale of the initial weights of the policy head
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        scale: bool = False,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
+        self.pdtype = make_proba_dist_type(ac_space)
+        self.sampler = make_sampler(ac_space)
+        self._actor: Actor | None = None
+
+    # ------------------------------------------------------------ the network, in TensorFlow
+    def extract(self, processed_obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> Features:
+        """Features for the heads, from processed observations [B, …].
+
+        Args:
+            processed_obs: network inputs, float32; ``n_steps`` consecutive rows belong to one environment.
+            states: recurrent states before the first step, [B / n_steps, 2H] (None unless recurrent).
+            masks: 1 where an episode starts, [B] (None unless recurrent).
+            n_steps: length of the sequences.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override extract()")
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables, by one pass over a row of zeros."""
+        obs = np.zeros((1, *self.preprocessor.shape), self.preprocessor.dtype) + np.asarray(
+            self.preprocessor.start, self.preprocessor.dtype
+        )
+        states = masks = None
+        if self.recurrent:
+            states, masks = tf.zeros((1, self.initial_state.shape[1])), tf.zeros((1,))
+        self.call(tf.constant(obs), states, masks)
+
+    def call(self, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1) -> PolicyOutputs:
+        """The whole network on raw observations [B, …]; see `extract` for the arguments."""
+        with self._named.active():
+            features = Features(*self.extract(self.preprocessor.tensor(obs), states, masks, n_steps))
+            value = linear(features.value, "vf", 1)
+            distribution, policy, q_value = self.pdtype.proba_distribution_from_latent(
+                features.policy, features.value, init_scale=self.head_scale
+            )
+        return PolicyOutputs(distribution, value[:, 0], q_value, features.state, policy)
+
+    def with_weights(
+        self, vector: Tensor, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1
+    ) -> PolicyOutputs:
+        """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
+        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
+        with keras.StatelessScope(state_mapping=mapping), keras.name_scope("model"):
+            return self.call(obs, states, masks, n_steps)
+
+    # ------------------------------------------------------------ acting, outside of TensorFlow
+    def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
+        """Layers and activation of a network that NumPy can run; None for any other network."""
+        return None
+
+    @property
+    def actor(self) -> Actor:
+        """Runs the network for `step`, `value` and `proba_step`."""
+        if self._actor is None:
+            self._actor = self._numpy_actor() or CompiledActor(self._forward, self.params, self.preprocessor.spec, self.initial_state)
+        return self._actor
+
+    def _numpy_actor(self) -> NumpyActor | None:
+        description = self.architecture()
+        if description is None or sum(self.params.sizes) > NUMPY_WEIGHT_LIMIT:
+            return None
+        architecture, act_fun = description
+        activation = resolve_activation(act_fun).numpy
+        if activation is None:
+            return None
+        gaussian = space_kind(self.ac_space) == "Box"
+        return NumpyActor(architecture, self.params, activation, self.preprocessor.flat_array, gaussian)
+
+    def _forward(self, vector: Tensor, obs: Tensor, state: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `CompiledActor` compiles: distribution parameters, value and state after one step."""
+        outputs = self.with_weights(vector, obs, state, mask) if self.recurrent else self.with_weights(vector, obs)
+        return outputs.distribution.flatparam(), outputs.value, outputs.state if self.recurrent else state
+
+    def _inputs(self, obs: Any, state: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        obs = np.asarray(obs, self.preprocessor.dtype)
+        if not self.recurrent:
+            return obs, None, None
+        state = np.zeros((len(obs), self.initial_state.shape[1]), np.float32) if state is None else np.asarray(state, np.float32)
+        return obs, state, np.zeros(len(obs), np.float32) if mask is None else np.asarray(mask, np.float32)
+
+    def act(
+        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Actions [B, …] and the recurrent state after the step: `step` without what only training needs."""
+        outputs = self.actor(*self._inputs(obs, state, mask))
+        if deterministic:
+            return self.sampler.mode(outputs.flat), outputs.state
+        return self.sampler.sample(outputs.flat, self.sampler.draw_noise(self.generator, outputs.flat)), outputs.state
+
+    def step(
+        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False, noise: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+        """One step of acting.
+
+        Args:
+            obs: raw observations, [B, …].
+            state: recurrent state, [B, 2H]; zeros if None.
+            mask: 1 (or True) where an episode starts, [B].
+            deterministic: take the most probable actions.
+            noise: the raw random numbers to sample with; drawn from the policy's generator if None.
+
+        Returns:
+            Actions [B, …], values [B], new state, and the negative log-probability [B] of the *sampled* actions.
+        """
+        outputs = self.actor(*self._inputs(obs, state, mask))
+        if noise is None:
+            noise = self.sampler.draw_noise(self.generator, outputs.flat)
+        sampled = self.sampler.sample(outputs.flat, noise)
+        actions = self.sampler.mode(outputs.flat) if deterministic else sampled
+        return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled)
+
+    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
+        """Action probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or means
+        and standard deviations (Box)."""
+        return self.sampler.probabilities(self.actor(*self._inputs(obs, state, mask)).flat)
+
+    def value(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+        """Values of observations, [B]."""
+        return self.actor(*self._inputs(obs, state, mask)).value
+
+
+def make_sampler(ac_space: gymnasium.Space) -> Sampler:
+    """The NumPy side of the distribution type for an action space (see `distributions.make_proba_dist_type`)."""
+    match space_kind(ac_space):
+        case "Discrete":
+            return CategoricalSampler()
+        case "MultiDiscrete":
+            return MultiCategoricalSampler([int(n) for n in ac_space.nvec])
+        case "MultiBinary":
+            return BernoulliSampler()
+    return GaussianSampler()
+
+
+class RecurrentActorCriticPolicy(ActorCriticPolicy):
+    """A policy with a memory.
+
+    Args:
+        state_shape: shape of one environment's state.
+    """
+
+    recurrent = True
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int,
+        n_steps: int,
+        n_batch: int | None,
+        state_shape: tuple[int, ...],
+        reuse: bool = False,
+        scale: bool = False,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
+        self._initial_state = np.zeros((n_env, *state_shape), np.float32)
+
+    @property
+    def initial_state(self) -> np.ndarray:
+        """Zeros, [n_env, *state_shape]."""
+        return self._initial_state
+
+
+def _check_extraction(feature_extraction: str, kwargs: dict[str, Any]) -> None:
+    if feature_extraction not in ("cnn", "mlp"):
+        raise ValueError(f"feature_extraction must be 'cnn' or 'mlp', not {feature_extraction!r}")
+    if feature_extraction == "mlp" and kwargs:
+        raise ValueError(f"unknown keyword arguments for an MLP policy: {sorted(kwargs)}")
+
+
+class LstmPolicy(RecurrentActorCriticPolicy):
+    """A policy with a long short-term memory.
+
+    Args:
+        n_lstm: size of the cell.
+        layers: sizes of the layers before the memory (the older way; [64, 64] if neither this nor ``net_arch`` is given).
+        net_arch: shared layers with ``"lstm"`` among them, then optionally ``dict(pi=[…], vf=[…])``; MLP only.
+        act_fun: activation function.
+        cnn_extractor: network of images, for ``feature_extraction="cnn"``.
+        layer_norm: layer normalization inside the memory.
+        feature_extraction: ``"cnn"`` or ``"mlp"``.
+        kwargs: further arguments of the ``cnn_extractor``.
+
+    Raises:
+        ValueError: unknown arguments, or a ``net_arch`` without exactly one LSTM.
+        NotImplementedError: ``net_arch`` with ``feature_extraction="cnn"``.
+    """
+
+    head_scale = 1.0
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        layers: Sequence[int] | None = None,
+        net_arch: Any = None,
+        act_fun: ActFun = tf.tanh,
+        cnn_extractor: Callable[..., Tensor] = nature_cnn,
+        layer_norm: bool = False,
+        feature_extraction: str = "cnn",
+        **kwargs: Any,
+    ) -> None:
+        _check_extraction(feature_extraction, kwargs)
+        super().__init__(
+            sess, ob_space, ac_space, n_env, n_steps, n_batch, (2 * n_lstm,), reuse=reuse, scale=feature_extraction == "cnn"
+        )
+        if layers is not None:
+            warnings.warn("layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2)
+        if net_arch is not None and feature_extraction == "cnn":
+            raise NotImplementedError("net_arch describes MLP networks; with images pass a cnn_extractor")
+        self.n_lstm, self.layer_norm, self.act_fun = n_lstm, layer_norm, act_fun
+        self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
+        self.extractor_kwargs = kwargs
+        if net_arch is not None:
+            self.dense_architecture = parse_net_arch(net_arch, n_lstm)
+        else:
+            sizes = [] if self.cnn_extractor else [64, 64] if layers is None else layers
+            shared = [Stage(f"pi_fc{i}", _layer_size(size)) for i, size in enumerate(sizes)]
+            self.dense_architecture = DenseArchitecture([*shared, Stage("lstm1", n_lstm, recurrent=True)], [], [])
+        self._setup_init()
+
+    def extract(self, processed_obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> Features:
+        if self.cnn_extractor is not None:
+            latent = self.cnn_extractor(processed_obs, **self.extractor_kwargs)
+        else:
+            latent = conv_to_fc(processed_obs)
+        act_fun = resolve_activation(self.act_fun).tensor
+        state = None
+        for stage in self.dense_architecture.shared:
+            if stage.recurrent:
+                latent, state = self._remember(latent, states, masks, n_steps, stage)
+            else:
+                latent = _dense(latent, stage, act_fun)
+        policy = value = latent
+        for stage in self.dense_architecture.policy:
+            policy = _dense(policy, stage, act_fun)
+        for stage in self.dense_architecture.value:
+            value = _dense(value, stage, act_fun)
+        return Features(policy, value, state)
+
+    def _remember(self, latent: Tensor, states: Tensor, masks: Tensor, n_steps: int, stage: Stage) -> tuple[Tensor, Tensor]:
+        """The LSTM over rows [N·T, F] that are ordered by environment; its outputs in the same order."""
+        sequence = tf.transpose(tf.reshape(latent, (-1, n_steps, latent.shape[-1])), (1, 0, 2))  # [T, N, F]
+        starts = tf.transpose(tf.reshape(masks, (-1, n_steps)))  # [T, N]
+        outputs, state = lstm(sequence, starts, states, stage.name, stage.size, layer_norm=self.layer_norm)
+        return tf.reshape(tf.transpose(outputs, (1, 0, 2)), (-1, stage.size)), state
+
+    def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
+        if self.cnn_extractor is not None or type(self).extract is not LstmPolicy.extract:
+            return None
+        return self.dense_architecture, self.act_fun
+
+
+class FeedForwardPolicy(ActorCriticPolicy):
+    """A policy without memory.
+
+    Args:
+        layers: sizes of the layers of both branches (the older way).
+        net_arch: sizes of shared layers, then optionally ``dict(pi=[…], vf=[…])``; two branches of [64, 64] if neither this nor
+            ``layers`` is given.
+        act_fun: activation function.
+        cnn_extractor: network of images, for ``feature_extraction="cnn"``.
+        feature_extraction: ``"cnn"`` or ``"mlp"``.
+        kwargs: further arguments of the ``cnn_extractor``.
+
+    Raises:
+        ValueError: unknown arguments, both ``layers`` and ``net_arch``, or a wrong ``net_arch``.
+    """
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        layers: Sequence[int] | None = None,
+        net_arch: Any = None,
+        act_fun: ActFun = tf.tanh,
+        cnn_extractor: Callable[..., Tensor] = nature_cnn,
+        feature_extraction: str = "cnn",
+        **kwargs: Any,
+    ) -> None:
+        _check_extraction(feature_extraction, kwargs)
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=feature_extraction == "cnn")
+        if layers is not None:
+            warnings.warn("layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2)
+            if net_arch is not None:
+                raise ValueError("give either net_arch or layers, not both")
+        if net_arch is None:
+            sizes = [64, 64] if layers is None else list(layers)
+            net_arch = [dict(vf=sizes, pi=sizes)]
+        self.act_fun = act_fun
+        self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
+        self.extractor_kwargs = kwargs
+        self.dense_architecture = parse_net_arch(net_arch)
+        self._setup_init()
+
+    def extract(self, processed_obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> Features:
+        if self.cnn_extractor is not None:
+            latent = self.cnn_extractor(processed_obs, **self.extractor_kwargs)
+            return Features(latent, latent)
+        return Features(*_branches(conv_to_fc(processed_obs), self.dense_architecture, resolve_activation(self.act_fun).tensor))
+
+    def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
+        if self.cnn_extractor is not None or type(self).extract is not FeedForwardPolicy.extract:
+            return None
+        return self.dense_architecture, self.act_fun
+
+
+class CnnPolicy(FeedForwardPolicy):
+    """A convolutional policy for images (see `nature_cnn`)."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="cnn", **_kwargs)
+
+
+class CnnLstmPolicy(LstmPolicy):
+    """A convolutional policy with memory."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
+                         layer_norm=False, feature_extraction="cnn", **_kwargs)  # fmt: skip
+
+
+class CnnLnLstmPolicy(LstmPolicy):
+    """A convolutional policy with layer-normalized memory."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
+                         layer_norm=True, feature_extraction="cnn", **_kwargs)  # fmt: skip
+
+
+class MlpPolicy(FeedForwardPolicy):
+    """A dense policy: two layers of 64 in each branch unless told otherwise."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="mlp", **_kwargs)
+
+
+class MlpLstmPolicy(LstmPolicy):
+    """A dense policy with memory."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
+                         layer_norm=False, feature_extraction="mlp", **_kwargs)  # fmt: skip
+
+
+class MlpLnLstmPolicy(LstmPolicy):
+    """A dense policy with layer-normalized memory."""
+
+    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
+                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
+                         layer_norm=True, feature_extraction="mlp", **_kwargs)  # fmt: skip
+
+
+_policy_registry: dict[type[BasePolicy], dict[str, type[BasePolicy]]] = {
+    ActorCriticPolicy: {
+        policy.__name__: policy
+        for policy in (CnnPolicy, CnnLstmPolicy, CnnLnLstmPolicy, MlpPolicy, MlpLstmPolicy, MlpLnLstmPolicy)
+    }
+}
+
+
+def get_policy_from_name(base_policy_type: type[BasePolicy], name: str) -> type[BasePolicy]:
+    """The policy class that is registered under a name.
+
+    Args:
+        base_policy_type: the kind of policy that an algorithm uses.
+        name: e.g. ``"MlpPolicy"``.
+
+    Raises:
+        ValueError: there is no such policy; the message lists those that are.
+    """
+    known = _policy_registry.get(base_policy_type)
+    if known is None:
+        raise ValueError(f"no policies are registered for {base_policy_type.__name__}")
+    if name not in known:
+        raise ValueError(f"policy: {name!r} is unknown; there are {', '.join(sorted(known))}")
+    return known[name]
+
+
+def register_policy(name: str, policy: type[BasePolicy]) -> None:
+    """Lets a policy be asked for by name.
+
+    Args:
+        name: the name.
+        policy: a subclass of one of the base policies.
+
+    Raises:
+        ValueError: the name is taken, or the class belongs to no kind of policy.
+    """
+    base = next((base for base in _policy_registry if issubclass(policy, base)), None)
+    if base is None:
+        kinds = ", ".join(kind.__name__ for kind in _policy_registry)
+        raise ValueError(f"policy: {policy.__name__} is no subclass of {kinds}")
+    if name in _policy_registry[base]:
+        raise ValueError(f"name: {name!r} is already registered, for {_policy_registry[base][name].__name__}")
+    _policy_registry[base][name] = policy

@@ -1,0 +1,94 @@
+"""Raw observations to network inputs: one-hot vectors, floats, scaled images. In TensorFlow and, for acting, in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.spaces import space_kind
+
+Tensor = Any
+
+
+class Preprocessor:
+    """Turns observations of one space into float32 network inputs.
+
+    Args:
+        space: Box, Discrete, MultiDiscrete or MultiBinary.
+        scale: map a bounded Box to [0, 1].
+
+    Raises:
+        NotImplementedError: any other space.
+    """
+
+    def __init__(self, space: gymnasium.Space, scale: bool = False) -> None:
+        self.kind = space_kind(space)
+        if self.kind not in ("Box", "Discrete", "MultiDiscrete", "MultiBinary"):
+            raise NotImplementedError(
+                f"the observation space is a {type(space).__name__}; Box, Discrete, MultiDiscrete and MultiBinary are supported"
+            )
+        self.shape = tuple(space.shape or ())
+        self.dtype = np.dtype(np.int64 if self.kind in ("Discrete", "MultiDiscrete") else space.dtype)
+        self.start = int(space.start) if isinstance(space, gymnasium.spaces.Discrete) else 0
+        self._low = self._range = None
+        if isinstance(space, gymnasium.spaces.Box):
+            low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+            if scale and np.isfinite(low).all() and np.isfinite(high).all() and (high != low).any():
+                self._low, self._range = low, high - low
+        self._sizes: list[int] = []
+        if isinstance(space, gymnasium.spaces.Discrete):
+            self._sizes = [int(space.n)]
+        elif isinstance(space, gymnasium.spaces.MultiDiscrete):
+            self._sizes = [int(n) for n in space.nvec]
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """Specification of a batch of raw observations."""
+        return tf.TensorSpec((None, *self.shape), tf.as_dtype(self.dtype), name="obs")
+
+    def tensor(self, obs: Tensor) -> Tensor:
+        """Network inputs as a tensor, [B, …]."""
+        if self.kind == "Discrete":
+            return tf.one_hot(obs - self.start, self._sizes[0])
+        if self.kind == "MultiDiscrete":
+            parts = zip(tf.unstack(obs, axis=1), self._sizes, strict=True)
+            return tf.concat([tf.one_hot(part, size) for part, size in parts], axis=1)
+        processed = tf.cast(obs, tf.float32)
+        return processed if self._low is None else (processed - self._low) / self._range
+
+    def array(self, obs: np.ndarray) -> np.ndarray:
+        """Network inputs as an array, [B, …]."""
+        if self.kind == "Discrete":
+            return _one_hot(obs - self.start, self._sizes[0])
+        if self.kind == "MultiDiscrete":
+            return np.concatenate([_one_hot(part, size) for part, size in zip(obs.T, self._sizes, strict=True)], axis=1)
+        processed = obs.astype(np.float32, copy=False)
+        return processed if self._low is None else (processed - self._low) / self._range
+
+    def flat_array(self, obs: np.ndarray) -> np.ndarray:
+        """`array`, flattened to [B, n]."""
+        processed = self.array(obs)
+        return processed if processed.ndim == 2 else processed.reshape(len(processed), -1)
+
+    def is_batch(self, obs: np.ndarray) -> bool:
+        """Whether an array is a batch of observations rather than one.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        if obs.shape == self.shape:
+            return False
+        if obs.shape[1:] == self.shape and obs.ndim == len(self.shape) + 1:
+            return True
+        raise ValueError(
+            f"observation has shape {obs.shape}; a {self.kind} observation has shape {self.shape}, a batch of them "
+            f"(n_env, {', '.join(map(str, self.shape))})"
+        )
+
+
+def _one_hot(indices: np.ndarray, size: int) -> np.ndarray:
+    """One-hot rows; like TensorFlow, all zeros for an index out of range."""
+    return (np.asarray(indices)[:, np.newaxis] == np.arange(size)).astype(np.float32)

@@ -1,0 +1,217 @@
+"""Hyperparameters as JSON: known kinds of objects as plain descriptions, anything else as a pickle that is not read by default."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import cloudpickle
+import gymnasium
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.noise import noise_from_dict, noise_to_dict
+from stable_baselines_tf2.common.policies import BasePolicy, _policy_registry
+from stable_baselines_tf2.common.schedules import schedule_from_dict, schedule_to_dict
+from stable_baselines_tf2.common.spaces import space_from_dict, space_to_dict
+from stable_baselines_tf2.core.archive import arrays_to_bytes, bytes_to_arrays
+
+PACKAGE = __name__.split(".")[0]
+KIND, TYPE, SERIALIZED = ":kind:", ":type:", ":serialized:"
+
+
+class _Codec(NamedTuple):
+    """How one kind of object is described; ``encode`` gives None for what is not of the kind."""
+
+    encode: Callable[[Any], dict[str, Any] | None]
+    decode: Callable[[dict[str, Any]], Any]
+
+
+def _encode_class(item: Any) -> dict[str, Any] | None:
+    if not (isinstance(item, type) and issubclass(item, BasePolicy)):
+        return None
+    description: dict[str, Any] = {"module": item.__module__, "name": item.__qualname__}
+    if not item.__module__.startswith(f"{PACKAGE}."):
+        description |= _pickled(item)  # for whoever allows it; the name alone does where the class is already known
+    return description
+
+
+def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
+    module, name = description["module"], description["name"]
+    if module.startswith(f"{PACKAGE}."):
+        found = getattr(importlib.import_module(module), name, None)
+    else:
+        registered = (policy for family in _policy_registry.values() for policy in family.values())
+        found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
+        found = found or getattr(sys.modules.get(module), name, None)
+    if not (isinstance(found, type) and issubclass(found, BasePolicy)):
+        raise _Unknown(f"the class {module}.{name}")
+    return found
+
+
+_FUNCTIONS = {
+    f"tf.nn.{name}": getattr(tf.nn, name)
+    for name in ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "swish", "gelu", "crelu")
+} | {
+    f"keras.activations.{name}": getattr(keras.activations, name)
+    for name in ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "silu", "gelu", "linear")
+}
+
+
+def _encode_function(item: Any) -> dict[str, Any] | None:
+    if not callable(item):
+        return None
+    if getattr(item, "__module__", "") == f"{PACKAGE}.common.policies" and item.__name__ == "nature_cnn":
+        return {"name": "nature_cnn"}
+    return next(({"name": name} for name, function in _FUNCTIONS.items() if function is item), None)
+
+
+def _decode_function(description: dict[str, Any]) -> Any:
+    if description["name"] == "nature_cnn":
+        from stable_baselines_tf2.common.policies import nature_cnn
+
+        return nature_cnn
+    if description["name"] not in _FUNCTIONS:
+        raise _Unknown(f"the function {description['name']}")
+    return _FUNCTIONS[description["name"]]
+
+
+def _encode_array(item: Any) -> dict[str, Any] | None:
+    if not isinstance(item, np.ndarray) or item.dtype == object:
+        return None
+    return {"npz": base64.b64encode(arrays_to_bytes({"array": item})).decode()}
+
+
+_CODECS: dict[str, _Codec] = {
+    "space": _Codec(lambda item: space_to_dict(item) if isinstance(item, gymnasium.Space) else None, space_from_dict),
+    "policy": _Codec(_encode_class, _decode_class),
+    "schedule": _Codec(lambda item: schedule_to_dict(item) if callable(item) else None, schedule_from_dict),
+    "function": _Codec(_encode_function, _decode_function),
+    "array": _Codec(_encode_array, lambda description: bytes_to_arrays(base64.b64decode(description["npz"]))["array"]),
+    "noise": _Codec(noise_to_dict, noise_from_dict),
+}
+
+
+class _Unknown(Exception):
+    """Something named in a file is not known here."""
+
+
+def _pickled(item: Any) -> dict[str, str]:
+    return {TYPE: str(type(item)), SERIALIZED: base64.b64encode(cloudpickle.dumps(item)).decode()}
+
+
+def _encode(item: Any) -> Any:
+    if item is None or isinstance(item, bool | int | float | str):
+        return item
+    if isinstance(item, np.generic):
+        return item.item()
+    if isinstance(item, list | tuple):
+        return [_encode(part) for part in item]
+    if isinstance(item, Mapping) and all(isinstance(key, str) for key in item):
+        return {key: _encode(part) for key, part in item.items()}
+    for kind, codec in _CODECS.items():
+        description = codec.encode(item)
+        if description is not None:
+            return {KIND: kind, **description}
+    return _pickled(item)
+
+
+def _decode(item: Any, allow_pickle: bool) -> Any:
+    if isinstance(item, list):
+        return [_decode(part, allow_pickle) for part in item]
+    if not isinstance(item, dict):
+        return item
+    if KIND in item:
+        if item[KIND] not in _CODECS:
+            raise _Unknown(f"a description of kind {item[KIND]!r}")
+        try:
+            return _CODECS[item[KIND]].decode({key: part for key, part in item.items() if key != KIND})
+        except _Unknown:
+            if not (allow_pickle and SERIALIZED in item):
+                raise
+    if SERIALIZED in item:
+        content = base64.b64decode(item[SERIALIZED])
+        return cloudpickle.loads(content) if allow_pickle else _read_safely(content, item.get(TYPE, "unknown"))
+    return {key: _decode(part, allow_pickle) for key, part in item.items()}
+
+
+def _read_safely(content: bytes, type_name: str) -> Any:
+    """An object from a pickle, if everything in it is on the short list of what may be built."""
+    try:
+        from stable_baselines_tf2.migration.unpickle import UnsafePickle, loads
+    except ModuleNotFoundError:
+        raise _Unknown(f"a pickled object of type {type_name}") from None
+    try:
+        return loads(content)
+    except UnsafePickle as error:
+        raise _Unknown(f"a pickled object of type {type_name} ({error})") from error
+
+
+def is_json_serializable(item: Any) -> bool:
+    """Whether ``json.dumps`` takes an object."""
+    try:
+        json.dumps(item)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def data_to_json(data: Mapping[str, Any]) -> str:
+    """Hyperparameters as JSON.
+
+    Spaces, policy classes, schedules, activation functions, arrays and noise are described; what cannot be is pickled and encoded
+    in base64.
+    """
+    return json.dumps({key: _encode(item) for key, item in data.items()}, indent=4)
+
+
+def json_to_data(
+    json_string: str, custom_objects: Mapping[str, Any] | None = None, allow_pickle: bool = False
+) -> dict[str, Any]:
+    """Hyperparameters from JSON.
+
+    Args:
+        json_string: what `data_to_json` made (or Stable Baselines 2.10).
+        custom_objects: objects to use instead of what the file holds, by key.
+        allow_pickle: also read pickles, which lets the file run any code.
+
+    Raises:
+        ValueError: ``custom_objects`` is no dictionary, the JSON is none, or something in it cannot be restored; the message names it and
+            the ways out.
+    """
+    if custom_objects is not None and not isinstance(custom_objects, Mapping):
+        raise ValueError(f"custom_objects must be a dictionary or None, not {custom_objects!r}")
+    content = json.loads(json_string)
+    if not isinstance(content, dict):
+        raise ValueError(f"the data of a model file must be a JSON object, not {type(content).__name__}")
+    custom_objects = custom_objects or {}
+    data = {}
+    for key, item in content.items():
+        if key in custom_objects:
+            data[key] = custom_objects[key]
+            continue
+        try:
+            data[key] = _decode(item, allow_pickle)
+        except _Unknown as error:
+            raise ValueError(
+                f"{key!r} of the model file holds {error}, which cannot be restored without executing code from the file. Either pass "
+                f"custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the file, allow_pickle=True"
+            ) from error
+    return data
+
+
+def params_to_bytes(params: Mapping[str, np.ndarray]) -> bytes:
+    """Parameters as the bytes of an npz file."""
+    return arrays_to_bytes(params)
+
+
+def bytes_to_params(serialized_params: bytes, param_list: list[str]) -> OrderedDict[str, np.ndarray]:
+    """Parameters from the bytes of an npz file, in the order of ``param_list``."""
+    arrays = bytes_to_arrays(serialized_params)
+    return OrderedDict((name, arrays[name]) for name in param_list)

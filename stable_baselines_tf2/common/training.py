@@ -1,0 +1,184 @@
+"""What surrounds every training: callbacks, the TensorBoard log, episode statistics, time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from stable_baselines_tf2 import logger
+from stable_baselines_tf2.common.callbacks import (
+    BaseCallback,
+    CallbackList,
+    ConvertCallback,
+    ProgressBarCallback,
+    as_callback,
+)
+from stable_baselines_tf2.common.math_util import safe_mean
+from stable_baselines_tf2.core.tensorboard import EventWriter, run_directory
+
+if TYPE_CHECKING:
+    from stable_baselines_tf2.common.base_class import BaseRLModel
+
+
+class Training:
+    """One call of ``learn()``; a context manager.
+
+    On entry the environment is checked, the callback starts and the event file is opened; on exit all are closed, whatever happened, and
+    the Keras variables hold the newest weights.
+
+    Args:
+        model: the model that learns.
+        total_timesteps: budget of this call, in environment steps.
+        callback: function, object, list or None.
+        log_interval: number of updates between two tables of the logger.
+        tb_log_name: name of the run in the TensorBoard folder.
+        reset_num_timesteps: count steps from zero, and start a new run.
+        progress_bar: show one.
+    """
+
+    def __init__(
+        self,
+        model: BaseRLModel,
+        total_timesteps: int,
+        callback: Any,
+        log_interval: int,
+        tb_log_name: str,
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> None:
+        if isinstance(total_timesteps, bool) or not isinstance(total_timesteps, int | float | np.number) or total_timesteps < 0:
+            raise ValueError(f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}")
+        if not isinstance(log_interval, int | np.integer) or log_interval < 1:
+            raise ValueError(f"log_interval must be a positive number of updates, not {log_interval!r}")
+        self.model, self.total_timesteps = model, int(total_timesteps)
+        self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps
+        self.update = 0  # updates of this call
+        self.writer: EventWriter | None = None
+        self.callback = as_callback(callback)
+        # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
+        self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)
+        if progress_bar:
+            self.callback = CallbackList([self.callback, ProgressBarCallback()])
+
+    def __enter__(self) -> Training:
+        model = self.model
+        model._check_can_learn()
+        if self.reset_num_timesteps:
+            model.num_timesteps = 0
+        self.callback.init_callback(model)
+        if model.tensorboard_log is not None:
+            new_run = model.num_timesteps == 0
+            self.writer = EventWriter(run_directory(model.tensorboard_log, self.tb_log_name, new_run))
+        self._verbosity = model._verbosity()
+        self._verbosity.__enter__()
+        self.start_time = time.perf_counter()
+        self._first_step = model.num_timesteps
+        self.callback.on_training_start(
+            {
+                "self": model,
+                "total_timesteps": self.total_timesteps,
+                "callback": self.callback,
+                "log_interval": self.log_interval,
+                "tb_log_name": self.tb_log_name,
+                "reset_num_timesteps": self.reset_num_timesteps,
+                "writer": self.writer,
+            },
+            {},
+        )
+        return self
+
+    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
+        try:
+            self.model._sync()
+            if error_type is None or issubclass(error_type, KeyboardInterrupt):
+                self.callback.on_training_end()
+            else:
+                self._close_progress_bar()
+        finally:
+            if self.writer is not None:
+                self.writer.close()
+            self._verbosity.__exit__(None, None, None)
+
+    def _close_progress_bar(self) -> None:
+        for callback in getattr(self.callback, "callbacks", []):
+            if isinstance(callback, ProgressBarCallback):
+                callback.on_training_end()
+
+    # ------------------------------------------------------------ events
+    def on_step(self, get_locals: Callable[[], dict[str, Any]]) -> bool:
+        """Counts one step of every environment and tells the callback; False if it wants to stop."""
+        self.model.num_timesteps += self.model.n_envs
+        if self._watched:
+            self.callback.update_locals(get_locals())
+            self.model._sync()
+        return self.callback.on_step() is not False
+
+    def on_rollout_start(self) -> None:
+        """Before a rollout."""
+        if self._watched:
+            self.model._sync()
+        self.callback.on_rollout_start()
+
+    def on_rollout_end(self, **locals_: Any) -> None:
+        """After a rollout."""
+        if self._watched:
+            self.callback.update_locals(locals_)
+        self.callback.on_rollout_end()
+
+    # ------------------------------------------------------------ logs
+    def log_episodes(self, episodes: Iterable[tuple[int, float]], first_step: int) -> None:
+        """Writes the returns of ended episodes at the steps at which they ended."""
+        if self.writer is not None:
+            for step, episode_return in episodes:
+                self.writer.scalar("episode_reward", episode_return, first_step + step)
+
+    @property
+    def fps(self) -> int:
+        """Environment steps per second since the start."""
+        elapsed = time.perf_counter() - self.start_time
+        return int((self.model.num_timesteps - self._first_step) / max(elapsed, 1e-9))
+
+    def log_update(self, scalars: Mapping[str, float], histograms: Mapping[str, Any] | None = None) -> None:
+        """Writes one update to TensorBoard."""
+        if self.writer is None:
+            return
+        step = self.model.num_timesteps
+        self.writer.scalars({**scalars, **self.rollout_statistics("rollout/ep_rew_mean", "rollout/ep_len_mean"), "time/fps": self.fps}, step)
+        for tag, values in (histograms or {}).items():
+            self.writer.histogram(tag, values, step)
+
+    def rollout_statistics(self, reward_key: str, length_key: str) -> dict[str, float]:
+        """Mean return and length of the last 100 episodes that a Monitor reported."""
+        infos = self.model.ep_info_buf
+        if not infos:
+            return {}
+        return {reward_key: safe_mean([info["r"] for info in infos]), length_key: safe_mean([info["l"] for info in infos])}
+
+    def table_is_due(self) -> bool:
+        """Whether this update prints a table."""
+        return self.model.verbose >= 1 and (self.update == 1 or self.update % self.log_interval == 0)
+
+    def log_table(self, values: Mapping[str, Any]) -> None:
+        """Gives the logger a table."""
+        for key, value in {**values, **self.rollout_statistics("ep_reward_mean", "ep_len_mean")}.items():
+            logger.logkv(key, value)
+        logger.dumpkvs()
+
+
+def require_finite(statistics: Mapping[str, Any], update: str) -> None:
+    """Stops training that has gone wrong, before it spoils the weights.
+
+    Raises:
+        FloatingPointError: a statistic is NaN or infinite; the message names the update and the statistic.
+    """
+    for name, value in statistics.items():
+        if not np.isfinite(value).all():
+            raise FloatingPointError(
+                f"{name} is {np.asarray(value).ravel()[~np.isfinite(np.ravel(value))][0]} in {update}: training was stopped before the weights "
+                "changed. Look for NaN or huge values in observations and rewards (VecCheckNan names the environment), or lower the learning rate"
+            )
+
+

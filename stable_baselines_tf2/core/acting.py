@@ -1,0 +1,304 @@
+"""Fast inference for rollouts and ``predict()``.
+
+Small dense and recurrent networks run in NumPy, where a forward pass costs a fraction of a call into TensorFlow; everything
+else runs as one compiled TensorFlow function. Both give the same: parameters of the action distribution, value and recurrent
+state. Actions are then drawn in NumPy, from the one random generator of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.activations import NumpyFunction
+from stable_baselines_tf2.core.parameters import Parameters
+
+
+class Outputs(NamedTuple):
+    """What a policy network computes for a batch of observations."""
+
+    flat: np.ndarray  # [B, n] parameters of the action distributions
+    value: np.ndarray  # [B]
+    state: np.ndarray | None  # [B, 2H] recurrent state after the step
+
+
+class Actor(Protocol):
+    """Runs a policy network forward by one step."""
+
+    def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
+        """Outputs for raw observations [B, …], recurrent state [B, 2H] and episode starts [B]."""
+
+
+class Stage(NamedTuple):
+    """One layer of a dense network, by name: a ``linear`` layer with its activation, or an ``lstm``."""
+
+    name: str
+    size: int
+    recurrent: bool = False
+
+
+class DenseArchitecture(NamedTuple):
+    """A network of linear layers: shared ones first (an LSTM may be among them), then a branch for policy and value each."""
+
+    shared: list[Stage]
+    policy: list[Stage]
+    value: list[Stage]
+
+
+class NumpyActor:
+    """A dense or recurrent network in NumPy, on views of the model's weight vector.
+
+    Args:
+        architecture: the layers.
+        parameters: the weights; read anew when they have changed.
+        activation: activation function of the linear layers.
+        preprocess: raw observations to network inputs.
+        gaussian: whether the distribution has a ``pi/logstd``.
+        prefix: legacy name scope of the layers.
+    """
+
+    def __init__(
+        self,
+        architecture: DenseArchitecture,
+        parameters: Parameters,
+        activation: NumpyFunction,
+        preprocess: Callable[[np.ndarray], np.ndarray],
+        gaussian: bool,
+        prefix: str = "model/",
+    ) -> None:
+        self._architecture, self._parameters, self._activation = architecture, parameters, activation
+        self._preprocess, self._gaussian, self._prefix = preprocess, gaussian, prefix
+        self._version = -1
+
+    def _refresh(self) -> None:
+        weights = dict(zip(self._parameters.names, self._parameters.arrays(), strict=True))
+
+        def get(layer: str, part: str) -> np.ndarray:
+            return weights[f"{self._prefix}{layer}/{part}:0"]
+
+        def branch(stages: Sequence[Stage]) -> list[tuple[np.ndarray, np.ndarray]]:
+            return [(get(stage.name, "w"), get(stage.name, "b")) for stage in stages]
+
+        shared, self._recurrent = self._architecture.shared, None
+        cut = next((i for i, stage in enumerate(shared) if stage.recurrent), len(shared))
+        if cut < len(shared):
+            name = shared[cut].name
+            normalized = f"{self._prefix}{name}/gx:0" in weights
+            norms = [get(name, part) for part in ("gx", "bx", "gh", "bh", "gc", "bc")] if normalized else None
+            self._recurrent = (get(name, "wx"), get(name, "wh"), get(name, "b"), norms)
+        before, after = shared[:cut], shared[cut + 1 :]
+        self._before, self._after = branch(before), branch(after)
+        self._policy, self._value = branch(self._architecture.policy), branch(self._architecture.value)
+        self._heads = (get("pi", "w"), get("pi", "b"), get("vf", "w"), get("vf", "b"))
+        self._logstd = get("pi", "logstd") if self._gaussian else None
+        self._version = self._parameters.version
+
+    def _dense(self, x: np.ndarray, layers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+        for w, b in layers:
+            x = x @ w
+            x += b
+            x = self._activation(x)
+        return x
+
+    def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
+        if self._version != self._parameters.version:
+            self._refresh()
+        x = self._dense(self._preprocess(obs), self._before)
+        if self._recurrent is not None:
+            x, state = lstm_step(x, state, mask, *self._recurrent)
+            x = self._dense(x, self._after)
+        policy = self._dense(x, self._policy)
+        value = self._dense(x, self._value)
+        w_pi, b_pi, w_vf, b_vf = self._heads
+        flat = policy @ w_pi
+        flat += b_pi
+        if self._logstd is not None:
+            flat = np.concatenate([flat, np.broadcast_to(self._logstd, flat.shape)], axis=1)
+        return Outputs(flat, (value @ w_vf)[:, 0] + b_vf[0], state if self._recurrent is not None else None)
+
+
+class CompiledActor:
+    """Any network, as one compiled TensorFlow function.
+
+    Args:
+        forward: ``(vector, obs, state, mask) -> (flat, value, state)``, in TensorFlow.
+        parameters: the weights.
+        obs: specification of raw observations, [B, …].
+        initial_state: recurrent state [N, 2H], or None for a network without memory.
+    """
+
+    def __init__(
+        self, forward: Callable[..., Any], parameters: Parameters, obs: tf.TensorSpec, initial_state: np.ndarray | None
+    ) -> None:
+        self._parameters = parameters
+        self._recurrent = initial_state is not None
+        width = initial_state.shape[1] if initial_state is not None else 0
+        self._no_state = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
+        self._function = tf.function(
+            forward,
+            input_signature=[
+                tf.TensorSpec((sum(parameters.sizes),), tf.float32),
+                obs,
+                tf.TensorSpec((None, width), tf.float32),
+                tf.TensorSpec((None,), tf.float32),
+            ],
+        )
+
+    def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
+        if state is None:
+            state, mask = self._no_state
+        flat, value, state = self._function(self._parameters.vector, obs, state, mask)
+        return Outputs(flat.numpy(), value.numpy(), state.numpy() if self._recurrent else None)
+
+
+def lstm_step(
+    x: np.ndarray,
+    state: np.ndarray,
+    mask: np.ndarray,
+    wx: np.ndarray,
+    wh: np.ndarray,
+    b: np.ndarray,
+    norms: Sequence[np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One step of an LSTM; see `common.tf_layers.lstm` for the conventions.
+
+    Returns:
+        The output [N, H] and the new state [N, 2H].
+    """
+    n = wh.shape[0]
+    state = state * (np.float32(1.0) - np.asarray(mask, np.float32))[:, np.newaxis]
+    cell, hidden = state[:, :n], state[:, n:]
+    share, recurrent = x @ wx, hidden @ wh
+    if norms is not None:
+        gx, bx, gh, bh, gc, bc = norms
+        share, recurrent = _normalize(share, gx, bx), _normalize(recurrent, gh, bh)
+    gates = share + recurrent + b
+    sigmoids = np.float32(0.5) * (np.tanh(np.float32(0.5) * gates[:, : 3 * n]) + np.float32(1.0))
+    candidate = np.tanh(gates[:, 3 * n :])
+    cell = sigmoids[:, n : 2 * n] * cell + sigmoids[:, :n] * candidate
+    output = _normalize(cell, gc, bc) if norms is not None else cell
+    hidden = sigmoids[:, 2 * n :] * np.tanh(output)
+    return hidden, np.concatenate([cell, hidden], axis=1)
+
+
+def _normalize(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    centered = x - x.mean(axis=1, keepdims=True)
+    variance = np.mean(np.square(centered), axis=1, keepdims=True)
+    return centered / np.sqrt(variance + np.float32(1e-5)) * gain + bias
+
+
+# ---------------------------------------------------------------- actions from distribution parameters
+
+
+class Sampler:
+    """Actions of one kind of space, in NumPy, from the parameters of their distributions (`flat`, [B, n])."""
+
+    def draw_noise(self, generator: np.random.Generator, flat: np.ndarray) -> np.ndarray:
+        """The raw random numbers that `sample` needs."""
+        return generator.random(flat.shape, dtype=np.float32)
+
+    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Random actions."""
+        raise NotImplementedError
+
+    def mode(self, flat: np.ndarray) -> np.ndarray:
+        """The most probable actions."""
+        raise NotImplementedError
+
+    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Negative log-probability (density) of actions, [B]."""
+        raise NotImplementedError
+
+    def probabilities(self, flat: np.ndarray) -> np.ndarray | list[np.ndarray] | tuple[np.ndarray, np.ndarray]:
+        """What ``action_probability`` reports: probabilities, or mean and standard deviation."""
+        raise NotImplementedError
+
+
+class CategoricalSampler(Sampler):
+    """For Discrete spaces; ``flat`` holds logits."""
+
+    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):  # a draw of exactly zero excludes that action
+            return (flat - np.log(-np.log(noise))).argmax(axis=1)
+
+    def mode(self, flat: np.ndarray) -> np.ndarray:
+        return flat.argmax(axis=1)
+
+    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        shifted = flat - flat.max(axis=1, keepdims=True)
+        chosen = shifted[np.arange(len(flat)), np.asarray(actions).astype(np.int64)]
+        return np.log(np.exp(shifted).sum(axis=1)) - chosen
+
+    def probabilities(self, flat: np.ndarray) -> np.ndarray:
+        exponentials = np.exp(flat - flat.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+class MultiCategoricalSampler(Sampler):
+    """For MultiDiscrete spaces with ``nvec`` choices; ``flat`` holds the logits of all parts."""
+
+    def __init__(self, nvec: Sequence[int]) -> None:
+        self._cuts = np.cumsum(nvec)[:-1]
+        self._part = CategoricalSampler()
+
+    def _split(self, flat: np.ndarray) -> list[np.ndarray]:
+        return np.split(flat, self._cuts, axis=1)
+
+    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        parts = zip(self._split(flat), self._split(noise), strict=True)
+        return np.stack([self._part.sample(logits, draws) for logits, draws in parts], axis=1)
+
+    def mode(self, flat: np.ndarray) -> np.ndarray:
+        return np.stack([self._part.mode(logits) for logits in self._split(flat)], axis=1)
+
+    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        parts = zip(self._split(flat), np.asarray(actions).T, strict=True)
+        return np.sum([self._part.neglogp(logits, choice) for logits, choice in parts], axis=0)
+
+    def probabilities(self, flat: np.ndarray) -> list[np.ndarray]:
+        return [self._part.probabilities(logits) for logits in self._split(flat)]
+
+
+class GaussianSampler(Sampler):
+    """For Box spaces; ``flat`` holds means and log standard deviations."""
+
+    def draw_noise(self, generator: np.random.Generator, flat: np.ndarray) -> np.ndarray:
+        return generator.standard_normal((flat.shape[0], flat.shape[1] // 2), dtype=np.float32)
+
+    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        n = flat.shape[1] // 2
+        return flat[:, :n] + np.exp(flat[:, n:]) * noise
+
+    def mode(self, flat: np.ndarray) -> np.ndarray:
+        return flat[:, : flat.shape[1] // 2].copy()
+
+    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        n = flat.shape[1] // 2
+        mean, logstd = flat[:, :n], flat[:, n:]
+        standardized = (actions - mean) / np.exp(logstd)
+        return (
+            np.float32(0.5) * np.square(standardized).sum(axis=1) + logstd.sum(axis=1) + np.float32(0.5 * n * np.log(2 * np.pi))
+        )
+
+    def probabilities(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n = flat.shape[1] // 2
+        return flat[:, :n].copy(), np.exp(flat[:, n:])
+
+
+class BernoulliSampler(Sampler):
+    """For MultiBinary spaces; ``flat`` holds logits."""
+
+    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        return (noise < self.probabilities(flat)).astype(np.int8)
+
+    def mode(self, flat: np.ndarray) -> np.ndarray:
+        return np.round(self.probabilities(flat)).astype(np.int8)
+
+    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        return (np.logaddexp(np.float32(0), flat) - flat * np.asarray(actions, np.float32)).sum(axis=1)
+
+    def probabilities(self, flat: np.ndarray) -> np.ndarray:
+        return np.float32(0.5) * (np.tanh(np.float32(0.5) * flat) + np.float32(1.0))

@@ -1,0 +1,79 @@
+"""Optimizers with TensorFlow 1's arithmetic, as pure functions of flat vectors.
+
+An optimizer's state is a dictionary of tensors; ``step`` maps (weights, gradient, state, learning rate) to (weights, state) and
+works inside compiled functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+
+Tensor = Any
+State = dict[str, Tensor]
+
+
+class Optimizer(Protocol):
+    """What every optimizer does."""
+
+    def initial_state(self, size: int) -> State:
+        """State before the first step, for ``size`` weights."""
+
+    def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
+        """Weights and state after one step."""
+
+
+class Adam(NamedTuple):
+    """Adam (https://arxiv.org/abs/1412.6980) with epsilon outside of the bias correction."""
+
+    epsilon: float = 1e-8
+    beta1: float = 0.9
+    beta2: float = 0.999
+
+    def initial_state(self, size: int) -> State:
+        return {
+            "adam/m": tf.zeros(size),
+            "adam/v": tf.zeros(size),
+            "adam/beta1_power": tf.constant(self.beta1),
+            "adam/beta2_power": tf.constant(self.beta2),
+        }
+
+    def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
+        power1, power2 = state["adam/beta1_power"], state["adam/beta2_power"]
+        rate = learning_rate * tf.sqrt(1.0 - power2) / (1.0 - power1)
+        m = self.beta1 * state["adam/m"] + (1.0 - self.beta1) * gradient
+        v = self.beta2 * state["adam/v"] + (1.0 - self.beta2) * tf.square(gradient)
+        vector = vector - rate * m / (tf.sqrt(v) + self.epsilon)
+        state = {
+            "adam/m": m,
+            "adam/v": v,
+            "adam/beta1_power": power1 * self.beta1,
+            "adam/beta2_power": power2 * self.beta2,
+        }
+        return vector, state
+
+
+class RMSProp(NamedTuple):
+    """RMSProp whose mean square starts at one and has epsilon inside of the root."""
+
+    decay: float = 0.99
+    epsilon: float = 1e-5
+    momentum: float = 0.0
+
+    def initial_state(self, size: int) -> State:
+        return {"rmsprop/mean_square": tf.ones(size), "rmsprop/momentum": tf.zeros(size)}
+
+    def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
+        mean_square = self.decay * state["rmsprop/mean_square"] + (1.0 - self.decay) * tf.square(gradient)
+        step = learning_rate * gradient * tf.math.rsqrt(mean_square + self.epsilon)
+        momentum = self.momentum * state["rmsprop/momentum"] + step
+        return vector - momentum, {"rmsprop/mean_square": mean_square, "rmsprop/momentum": momentum}
+
+
+def clip_by_global_norm(gradient: Tensor, max_norm: float | None) -> Tensor:
+    """Shrinks a flat gradient to at most this Euclidean norm; None leaves it alone."""
+    if max_norm is None:
+        return gradient
+    norm = tf.norm(gradient)
+    return gradient * (max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm))

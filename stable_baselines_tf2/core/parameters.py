@@ -1,0 +1,79 @@
+"""The weights of a network as one flat vector.
+
+A call into a compiled function pays for every variable that it touches. Training therefore keeps the weights in one vector
+that goes into the update and comes out of it; the Keras variables follow when somebody looks at them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.naming import legacy_name
+
+
+class Parameters:
+    """Variables and their flat vector, of which either may be ahead of the other.
+
+    Readers go through `vector`, `arrays`, `as_dict` or call `sync` before they touch a variable; writers go through `advance`
+    (a new vector, from an update) or `assign` (new values by name).
+
+    Args:
+        variables: the Keras variables, in the legacy order.
+    """
+
+    def __init__(self, variables: Sequence[Any]) -> None:
+        self.variables = list(variables)
+        self.names = [legacy_name(variable) for variable in self.variables]
+        self.shapes = [tuple(variable.shape) for variable in self.variables]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.version = 0  # counts changes, so that copies know when they are out of date
+        self._vector: tf.Tensor | None = None
+        self._variables_behind = False
+
+    @property
+    def vector(self) -> tf.Tensor:
+        """All weights, [n]."""
+        if self._vector is None:
+            flat = [np.asarray(variable.numpy(), np.float32).ravel() for variable in self.variables]
+            self._vector = tf.constant(np.concatenate(flat) if flat else np.zeros(0, np.float32))
+        return self._vector
+
+    def advance(self, vector: tf.Tensor) -> None:
+        """Takes the outcome of an update; the variables follow at the next `sync`."""
+        self._vector = vector
+        self._variables_behind = True
+        self.version += 1
+
+    def sync(self) -> None:
+        """Brings the variables up to date."""
+        if self._variables_behind:
+            self._variables_behind = False
+            for variable, array in zip(self.variables, self.arrays(), strict=True):
+                variable.assign(array)
+
+    def arrays(self) -> list[np.ndarray]:
+        """The weights as arrays, views of the vector that must not be written to."""
+        parts = np.split(self.vector.numpy(), np.cumsum(self.sizes)[:-1])
+        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+    def as_dict(self) -> OrderedDict[str, np.ndarray]:
+        """Copies of the weights by legacy name, in the legacy order."""
+        return OrderedDict((name, array.copy()) for name, array in zip(self.names, self.arrays(), strict=True))
+
+    def assign(self, values: Mapping[str, np.ndarray]) -> None:
+        """Sets the named weights; shapes must have been checked."""
+        arrays = self.as_dict()
+        arrays.update(values)
+        flat = [np.asarray(arrays[name], np.float32).ravel() for name in self.names]
+        self.advance(tf.constant(np.concatenate(flat)))
+        self.sync()
+
+    def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable."""
+        parts = tf.split(vector, self.sizes)
+        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]

@@ -1,0 +1,73 @@
+"""Training phases: many gradient steps in one compiled call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.optimizers import Optimizer, State, clip_by_global_norm
+
+Tensor = Any
+Batch = dict[str, Tensor]
+Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
+
+
+def gradient_step(
+    loss: Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]],
+    optimizer: Optimizer,
+    vector: Tensor,
+    state: State,
+    learning_rate: Tensor,
+    max_grad_norm: float | None = None,
+) -> tuple[Tensor, State, Tensor]:
+    """One step of gradient descent on ``loss(vector) -> (scalar, statistics)``.
+
+    Returns:
+        New weights, new optimizer state, and the statistics [k] from before the step.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(vector)
+        value, statistics = loss(vector)
+    gradient = clip_by_global_norm(tape.gradient(value, vector), max_grad_norm)
+    vector, state = optimizer.step(vector, gradient, state, learning_rate)
+    return vector, state, tf.stack(list(statistics))
+
+
+def minibatch_steps(
+    step: Step, vector: Tensor, state: State, rollout: Batch, rows: Tensor, per_sequence: Batch, sequences: Tensor, n_statistics: int
+) -> tuple[Tensor, State, Tensor]:
+    """One step on each of K minibatches, in a loop inside the compiled function.
+
+    Args:
+        step: ``(vector, state, minibatch) -> (vector, state, statistics)``.
+        vector: weights.
+        state: optimizer state.
+        rollout: arrays with one row for each transition, [B, …].
+        rows: which rows make each minibatch, [K, M].
+        per_sequence: arrays with one row for each environment (initial recurrent states); may be empty.
+        sequences: which of these rows belong to each minibatch, [K, S].
+        n_statistics: number of statistics.
+
+    Returns:
+        New weights, new optimizer state, statistics [K, n_statistics].
+    """
+    n_minibatches = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
+
+    def body(k: Tensor, vector: Tensor, state: State, statistics: Tensor) -> tuple[Tensor, Tensor, State, Tensor]:
+        minibatch = {name: tf.gather(array, rows[k]) for name, array in rollout.items()}
+        minibatch |= {name: tf.gather(array, sequences[k]) for name, array in per_sequence.items()}
+        vector, state, values = step(vector, state, minibatch)
+        return k + 1, vector, state, tf.tensor_scatter_nd_update(statistics, [[k]], values[tf.newaxis])
+
+    loop = (tf.constant(0), vector, state, tf.zeros((n_minibatches, n_statistics)))
+    _, vector, state, statistics = tf.while_loop(lambda k, *_: k < n_minibatches, body, loop)
+    return vector, state, statistics
+
+
+def shuffled_minibatches(generator: np.random.Generator, n_epochs: int, n_minibatches: int, n_items: int) -> np.ndarray:
+    """Indices of minibatches that together visit every item once in each epoch, [n_epochs · n_minibatches, n_items / n_minibatches]."""
+    order = np.tile(np.arange(n_items, dtype=np.int32), (n_epochs, 1))
+    return generator.permuted(order, axis=1).reshape(n_epochs * n_minibatches, -1)

@@ -1,0 +1,258 @@
+"""Proximal policy optimization with a clipped objective (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
+
+Each update collects ``n_steps`` steps of every environment and takes ``noptepochs`` passes over them, in ``nminibatches`` minibatches each.
+All these gradient steps are one compiled call. Recurrent policies train on whole sequences: a minibatch then holds some of the environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import ActorCriticRLModel
+from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.schedules import get_schedule_fn
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
+from stable_baselines_tf2.core.phases import Batch, gradient_step, minibatch_steps, shuffled_minibatches
+from stable_baselines_tf2.core.returns import generalized_advantage_estimation
+
+Tensor = Any
+Schedule = float | Callable[[float], float]
+
+
+class PPO2(ActorCriticRLModel):
+    """Proximal policy optimization.
+
+    Args:
+        policy: an actor-critic policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        n_steps: steps of each environment in a rollout.
+        ent_coef: weight of the entropy in the loss.
+        learning_rate: Adam's step size, or a function of the fraction of training that remains.
+        vf_coef: weight of the value loss.
+        max_grad_norm: largest norm of the gradient; None for no limit.
+        lam: λ of generalized advantage estimation.
+        nminibatches: minibatches in each pass; with a recurrent policy the number of environments must be a multiple of it.
+        noptepochs: passes over a rollout.
+        cliprange: ε of the policy's clipping, or a function as above.
+        cliprange_vf: the same for the value function: None uses ``cliprange``, a negative number switches it off.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of observations and weights (slow, large).
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its end.
+
+    Raises:
+        ValueError: an argument that makes no sense, an unknown policy, or minibatches that do not come out even.
+    """
+
+    saved = ("gamma", "n_steps", "vf_coef", "ent_coef", "max_grad_norm", "learning_rate", "lam", "nminibatches", "noptepochs",
+             "cliprange", "cliprange_vf", "bootstrap_timeouts")  # fmt: skip
+    loss_names: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "approxkl", "clipfrac")
+    _loss_tags: ClassVar[dict[str, str]] = {
+        "policy_entropy": "loss/entropy_loss",
+        "policy_loss": "loss/policy_gradient_loss",
+        "value_loss": "loss/value_function_loss",
+        "approxkl": "loss/approximate_kullback-leibler",
+        "clipfrac": "loss/clip_factor",
+        "loss": "loss/loss",
+        "returns": "input_info/discounted_rewards",
+        "learning_rate": "input_info/learning_rate",
+        "advantages": "input_info/advantage",
+        "cliprange": "input_info/clip_range",
+        "cliprange_vf": "input_info/clip_range_vf",
+        "neglogp": "input_info/old_neglog_action_probability",
+        "values": "input_info/old_value_pred",
+    }
+
+    def __init__(
+        self,
+        policy: type[ActorCriticPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        n_steps: int = 128,
+        ent_coef: float = 0.01,
+        learning_rate: Schedule = 2.5e-4,
+        vf_coef: float = 0.5,
+        max_grad_norm: float | None = 0.5,
+        lam: float = 0.95,
+        nminibatches: int = 4,
+        noptepochs: int = 4,
+        cliprange: Schedule = 0.2,
+        cliprange_vf: Schedule | None = None,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        super().__init__(
+            policy, env, _init_setup_model, verbose, requires_vec_env=True, policy_kwargs=policy_kwargs, seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+        self.gamma, self.n_steps, self.lam = gamma, n_steps, lam
+        self.ent_coef, self.vf_coef, self.max_grad_norm = ent_coef, vf_coef, max_grad_norm
+        self.learning_rate, self.cliprange, self.cliprange_vf = learning_rate, cliprange, cliprange_vf
+        self.nminibatches, self.noptepochs = nminibatches, noptepochs
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+        if _init_setup_model:
+            self.setup_model()
+
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        for name in ("nminibatches", "noptepochs"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        if self.policy.recurrent:
+            if self.env is not None and self.n_envs % self.nminibatches:
+                raise ValueError(
+                    f"nminibatches: with a recurrent policy the number of environments ({self.n_envs}) must be a multiple of nminibatches "
+                    f"({self.nminibatches})"
+                )
+        elif self.env is not None and self.n_batch % self.nminibatches:
+            raise ValueError(
+                f"nminibatches: n_steps * number of environments ({self.n_steps} * {self.n_envs} = {self.n_batch}) must be a multiple of "
+                f"nminibatches ({self.nminibatches})"
+            )
+
+    def _make_optimizer(self) -> Optimizer:
+        return Adam(epsilon=1e-5)
+
+    # ------------------------------------------------------------ the update
+    @property
+    def _clips_values(self) -> bool:
+        return callable(self.cliprange_vf) or self.cliprange_vf is None or self.cliprange_vf >= 0
+
+    def _build_update(self) -> None:
+        # XLA fuses dense and recurrent networks well and gains nothing on convolutions.
+        self._phase = tf.function(self._training_phase, jit_compile=self.train_model.architecture() is not None)
+
+    def _training_phase(
+        self,
+        vector: Tensor,
+        optimizer_state: dict[str, Tensor],
+        rollout: Batch,
+        rows: Tensor,  # [K, M]
+        sequences: Tensor,  # [K, S]
+        per_sequence: Batch,
+        learning_rate: Tensor,
+        cliprange: Tensor,
+        cliprange_vf: Tensor,
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        def step(vector: Tensor, state: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+            def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+                return self._loss(vector, batch, cliprange, cliprange_vf)
+
+            return gradient_step(loss, self._optimizer, vector, state, learning_rate, self.max_grad_norm)
+
+        return minibatch_steps(step, vector, optimizer_state, rollout, rows, per_sequence, sequences, len(self.loss_names) + 1)
+
+    def _loss(self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """L = L_policy - c_entropy · H + c_value · L_value, and the statistics in the order of ``loss_names``, then L."""
+        outputs = self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps)
+        advantages = losses.standardize(batch["returns"] - batch["values"])
+        neglogp = outputs.distribution.neglogp(batch["actions"])
+        entropy = tf.reduce_mean(outputs.distribution.entropy())
+        policy_loss, approxkl, clipfrac = losses.clipped_surrogate(neglogp, batch["neglogp"], advantages, cliprange)
+        value_clip = cliprange_vf if self._clips_values else None
+        value_loss = losses.clipped_value_loss(outputs.value, batch["values"], batch["returns"], value_clip)
+        loss = policy_loss - self.ent_coef * entropy + self.vf_coef * value_loss
+        return loss, (policy_loss, value_loss, entropy, approxkl, clipfrac, loss)
+
+    def _minibatches(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows [K, M] of the flattened rollout, and the environments [K, S] that they belong to (recurrent policies only)."""
+        if not self.train_model.recurrent:
+            rows = shuffled_minibatches(self.generator, self.noptepochs, self.nminibatches, self.n_batch)
+            return rows, np.zeros((len(rows), 0), np.int32)
+        sequences = shuffled_minibatches(self.generator, self.noptepochs, self.nminibatches, self.n_envs)
+        rows = sequences[:, :, np.newaxis] * self.n_steps + np.arange(self.n_steps, dtype=np.int32)
+        return rows.reshape(len(sequences), -1), sequences
+
+    def _train(
+        self, batch: dict[str, np.ndarray], rows: np.ndarray, sequences: np.ndarray, learning_rate: float, cliprange: float, cliprange_vf: float
+    ) -> dict[str, float]:
+        """Runs the compiled training phase; returns the means of its statistics over all minibatches.
+
+        Args:
+            batch: obs, actions, returns, values, neglogp [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
+            rows: minibatches, [K, M].
+            sequences: their environments, [K, S].
+            learning_rate: step size.
+            cliprange: ε.
+            cliprange_vf: ε of the value function.
+        """
+        per_sequence = {"states": batch.pop("states")} if "states" in batch else {}
+        scalars = [tf.constant(value, tf.float32) for value in (learning_rate, cliprange, cliprange_vf)]
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        sequence_tensors = {name: tf.constant(array) for name, array in per_sequence.items()}
+        vector, state, statistics = self._phase(
+            self._parameters.vector, self._optimizer_state, tensors, tf.constant(rows), tf.constant(sequences), sequence_tensors, *scalars
+        )
+        means = statistics.numpy().mean(axis=0)
+        named = dict(zip((*self.loss_names, "loss"), map(float, means), strict=True))
+        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
+        return named
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        learning_rate = get_schedule_fn(self.learning_rate)(progress)
+        cliprange = get_schedule_fn(self.cliprange)(progress)
+        cliprange_vf = cliprange if self.cliprange_vf is None else get_schedule_fn(self.cliprange_vf)(progress)
+        _, returns = generalized_advantage_estimation(
+            rollout.rewards.T, rollout.values.T, rollout.starts.T, rollout.last_values, rollout.last_dones, self.gamma, self.lam
+        )
+        rollout.returns = np.ascontiguousarray(returns.T, np.float32)
+        arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values", "neglogp")}
+        batch = {name: rollout.flat(array) for name, array in arrays.items()}
+        if self.train_model.recurrent:
+            batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
+        statistics = self._train(batch, *self._minibatches(), learning_rate, cliprange, cliprange_vf)
+        if training.writer is not None:
+            statistics |= {name: float(np.mean(arrays[name])) for name in ("returns", "values", "neglogp")}
+            statistics |= {"advantages": float(np.mean(rollout.returns - rollout.values)), "learning_rate": float(learning_rate)}
+            statistics |= {"cliprange": float(cliprange)} | ({"cliprange_vf": float(cliprange_vf)} if self._clips_values else {})
+        return statistics
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        return {
+            "serial_timesteps": training.update * self.n_steps,
+            "n_updates": training.update,
+            "total_timesteps": self.num_timesteps,
+            "fps": training.fps,
+            "explained_variance": float(explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))),
+            **{name: statistics[name] for name in self.loss_names},
+        }
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 1,
+        tb_log_name: str = "PPO2",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> PPO2:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+
+def swap_and_flatten(arr: np.ndarray) -> np.ndarray:
+    """[T, N, …] to [N·T, …], environment by environment."""
+    return arr.swapaxes(0, 1).reshape(arr.shape[0] * arr.shape[1], *arr.shape[2:])
+
+
+__all__ = ["PPO2", "Runner", "swap_and_flatten"]
