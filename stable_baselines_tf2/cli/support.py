@@ -83,7 +83,8 @@ def find_algorithm(name: str) -> type[BaseRLModel]:
         with _silent_stderr():
             return getattr(package, name.upper())
     except AttributeError as error:
-        raise UsageError(f"{name.upper()} is not part of version {package.__version__}") from error
+        there = ", ".join(package.__all__)
+        raise UsageError(f"{name.upper()} is not part of version {package.__version__}, which has {there}") from error
 
 
 @contextlib.contextmanager
