@@ -33,7 +33,7 @@ class Case:
 
     def argument_sets(self, prefix: str = "arg/") -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """(number, arguments) of each ``arg/<i>/`` group, in numeric order."""
-        numbers = sorted({int(key.split("/")[0]) for key in self.under(prefix)})
+        numbers = sorted({int(key.split("/")[0]) for key in self.under(prefix) if key.split("/")[0].isdigit()})
         for number in numbers:
             yield str(number), self.under(f"{prefix}{number}/")
 
