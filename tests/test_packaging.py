@@ -14,7 +14,8 @@ import stable_baselines_tf2
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PACKAGE = ROOT / "stable_baselines_tf2"
-OPTIONAL = ("ale_py", "Box2D", "cv2", "matplotlib", "moviepy", "mpi4py", "mujoco", "pandas", "rich", "tqdm")
+# Of what the extras bring; rich comes with Keras anyway.
+OPTIONAL = ("ale_py", "Box2D", "cv2", "matplotlib", "moviepy", "mpi4py", "mujoco", "pandas", "tqdm")
 LIGHT = (
     "stable_baselines_tf2",
     "stable_baselines_tf2.bench",
