@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     algorithm = support.find_algorithm(args.algo)
     with support.reported_as_usage():
-        model = algorithm.load(args.load)
+        model = algorithm.load(args.load, verbose=0)
     if args.seed is not None:
         model.set_random_seed(args.seed)
     render_mode = "human" if args.render else "rgb_array" if args.video else None
