@@ -18,8 +18,8 @@ from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import Rollout
-from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp
-from stable_baselines_tf2.core.phases import Batch, gradient_step
+from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
 from stable_baselines_tf2.core.returns import discount_with_dones, discounted_returns
 
 Tensor = Any
@@ -113,15 +113,13 @@ class A2C(ActorCriticRLModel):
 
     # ------------------------------------------------------------ the update
     def _build_update(self) -> None:
-        self._step = tf.function(self._gradient_step, jit_compile=self.train_model.architecture() is not None)
+        self._phase = CompiledPhase(self._gradient_step, jit_compile=self.train_model.compiles_well)
 
-    def _gradient_step(
-        self, vector: Tensor, optimizer_state: dict[str, Tensor], batch: Batch, learning_rate: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _gradient_step(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
         def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            return self._loss(vector, batch)
+            return self._loss(vector, inputs)
 
-        return gradient_step(loss, self._optimizer, vector, optimizer_state, learning_rate, self.max_grad_norm)
+        return gradient_step(loss, self._optimizer, vector, state, inputs["learning_rate"], self.max_grad_norm)
 
     def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The loss, and the statistics in the order of ``_statistics``."""
@@ -140,10 +138,9 @@ class A2C(ActorCriticRLModel):
             batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
             learning_rate: step size.
         """
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        rate = tf.constant(learning_rate, tf.float32)
-        vector, state, statistics = self._step(self._parameters.vector, self._optimizer_state, tensors, rate)
-        named = dict(zip(self._statistics, map(float, statistics.numpy()), strict=True))
+        inputs = {**batch, "learning_rate": np.float32(learning_rate)}
+        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        named = dict(zip(self._statistics, map(float, statistics), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
         return named
 

@@ -317,6 +317,11 @@ class ActorCriticPolicy(BasePolicy):
         return None
 
     @property
+    def compiles_well(self) -> bool:
+        """Whether XLA makes training faster: it fuses dense and recurrent networks, and gains nothing on convolutions."""
+        return self.architecture() is not None
+
+    @property
     def actor(self) -> Actor:
         """Runs the network for `step`, `value` and `proba_step`."""
         if self._actor is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,39 @@ from stable_baselines_tf2.core.optimizers import Optimizer, State, clip_by_globa
 Tensor = Any
 Batch = dict[str, Tensor]
 Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
+
+
+class CompiledPhase:
+    """A compiled training phase ``(weights, optimizer state, inputs) -> (weights, optimizer state, statistics)``.
+
+    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function``, which would cost more
+    than the arithmetic of a small network.
+
+    Args:
+        function: the phase; ``inputs`` is a dictionary of tensors.
+        jit_compile: compile with XLA.
+    """
+
+    def __init__(self, function: Step, jit_compile: bool) -> None:
+        self._function = tf.function(function, jit_compile=jit_compile)
+        self._concrete: dict[tuple[Any, ...], tuple[Any, list[Any], list[Any]]] = {}
+
+    @property
+    def n_traces(self) -> int:
+        """How often the phase has been traced."""
+        return len(self._concrete)
+
+    def __call__(self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray]) -> tuple[Tensor, State, np.ndarray]:
+        """Runs the phase; the statistics come back as an array."""
+        names, slots = sorted(inputs), sorted(state)
+        arguments = [vector, *(state[slot] for slot in slots), *(tf.constant(inputs[name]) for name in names)]
+        key = tuple((name, inputs[name].shape, inputs[name].dtype) for name in names)
+        if key not in self._concrete:
+            concrete = self._function.get_concrete_function(vector, state, dict(zip(names, arguments[1 + len(slots) :], strict=True)))
+            self._concrete[key] = concrete, list(concrete.captured_inputs), [output.dtype for output in concrete.outputs]
+        concrete, captured, output_types = self._concrete[key]
+        outputs = tf.raw_ops.StatefulPartitionedCall(args=arguments + captured, Tout=output_types, f=concrete)
+        return outputs[0], dict(zip(slots, outputs[1:-1], strict=True)), outputs[-1].numpy()
 
 
 def gradient_step(

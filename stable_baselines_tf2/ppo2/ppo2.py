@@ -20,8 +20,8 @@ from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
 from stable_baselines_tf2.core.collect import Rollout
-from stable_baselines_tf2.core.optimizers import Adam, Optimizer
-from stable_baselines_tf2.core.phases import Batch, gradient_step, minibatch_steps, shuffled_minibatches
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps, shuffled_minibatches
 from stable_baselines_tf2.core.returns import generalized_advantage_estimation
 
 Tensor = Any
@@ -140,28 +140,21 @@ class PPO2(ActorCriticRLModel):
         return callable(self.cliprange_vf) or self.cliprange_vf is None or self.cliprange_vf >= 0
 
     def _build_update(self) -> None:
-        # XLA fuses dense and recurrent networks well and gains nothing on convolutions.
-        self._phase = tf.function(self._training_phase, jit_compile=self.train_model.architecture() is not None)
+        self._phase = CompiledPhase(self._training_phase, jit_compile=self.train_model.compiles_well)
 
-    def _training_phase(
-        self,
-        vector: Tensor,
-        optimizer_state: dict[str, Tensor],
-        rollout: Batch,
-        rows: Tensor,  # [K, M]
-        sequences: Tensor,  # [K, S]
-        per_sequence: Batch,
-        learning_rate: Tensor,
-        cliprange: Tensor,
-        cliprange_vf: Tensor,
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        def step(vector: Tensor, state: dict[str, Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
+        inputs = dict(inputs)
+        rows, sequences = inputs.pop("rows"), inputs.pop("sequences")
+        learning_rate, cliprange, cliprange_vf = (inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf"))
+        per_sequence = {"states": inputs.pop("states")} if self.train_model.recurrent else {}
+
+        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
             def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
                 return self._loss(vector, batch, cliprange, cliprange_vf)
 
             return gradient_step(loss, self._optimizer, vector, state, learning_rate, self.max_grad_norm)
 
-        return minibatch_steps(step, vector, optimizer_state, rollout, rows, per_sequence, sequences, len(self.loss_names) + 1)
+        return minibatch_steps(step, vector, state, inputs, rows, per_sequence, sequences, len(self.loss_names) + 1)
 
     def _loss(self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """L = L_policy - c_entropy · H + c_value · L_value, and the statistics in the order of ``loss_names``, then L."""
@@ -197,14 +190,10 @@ class PPO2(ActorCriticRLModel):
             cliprange: ε.
             cliprange_vf: ε of the value function.
         """
-        per_sequence = {"states": batch.pop("states")} if "states" in batch else {}
-        scalars = [tf.constant(value, tf.float32) for value in (learning_rate, cliprange, cliprange_vf)]
-        tensors = {name: tf.constant(array) for name, array in batch.items()}
-        sequence_tensors = {name: tf.constant(array) for name, array in per_sequence.items()}
-        vector, state, statistics = self._phase(
-            self._parameters.vector, self._optimizer_state, tensors, tf.constant(rows), tf.constant(sequences), sequence_tensors, *scalars
-        )
-        means = statistics.numpy().mean(axis=0)
+        scalars = {"learning_rate": learning_rate, "cliprange": cliprange, "cliprange_vf": cliprange_vf}
+        inputs = {**batch, "rows": rows, "sequences": sequences, **{name: np.float32(value) for name, value in scalars.items()}}
+        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        means = statistics.mean(axis=0)
         named = dict(zip((*self.loss_names, "loss"), map(float, means), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
         return named
