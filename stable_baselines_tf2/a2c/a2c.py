@@ -1,7 +1,7 @@
 """Advantage actor-critic, the synchronous variant of A3C (Mnih et al. 2016, https://arxiv.org/abs/1602.01783).
 
-Each update collects ``n_steps`` steps of every environment, takes their n-step returns, and makes one step of RMSProp on
-L = L_policy - c_entropy · H + c_value · L_value.
+Each update collects ``n_steps`` steps of every environment, takes their n-step returns, and makes one step of RMSProp
+on L = L_policy - c_entropy · H + c_value · L_value.
 """
 
 from __future__ import annotations
@@ -48,14 +48,26 @@ class A2C(ActorCriticRLModel):
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its end.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
 
     Raises:
         ValueError: an argument that makes no sense, or an unknown policy.
     """
 
-    saved = ("gamma", "n_steps", "vf_coef", "ent_coef", "max_grad_norm", "learning_rate", "alpha", "momentum", "epsilon", "lr_schedule",
-             "bootstrap_timeouts")  # fmt: skip
+    saved = (
+        "gamma",
+        "n_steps",
+        "vf_coef",
+        "ent_coef",
+        "max_grad_norm",
+        "learning_rate",
+        "alpha",
+        "momentum",
+        "epsilon",
+        "lr_schedule",
+        "bootstrap_timeouts",
+    )
     _statistics: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "loss")
     _loss_tags: ClassVar[dict[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
@@ -91,8 +103,15 @@ class A2C(ActorCriticRLModel):
         bootstrap_timeouts: bool = False,
     ) -> None:
         super().__init__(
-            policy, env, _init_setup_model, verbose, requires_vec_env=True, policy_kwargs=policy_kwargs, seed=seed,
-            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+            policy,
+            env,
+            _init_setup_model,
+            verbose,
+            requires_vec_env=True,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
         self.gamma, self.n_steps = gamma, n_steps
         self.vf_coef, self.ent_coef, self.max_grad_norm = vf_coef, ent_coef, max_grad_norm
         self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
@@ -103,8 +122,8 @@ class A2C(ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
+    def _check_arguments(self, n_envs: int | None) -> None:
+        super()._check_arguments(n_envs)
         if self.lr_schedule not in SCHEDULES:
             raise ValueError(f"lr_schedule must be one of {', '.join(SCHEDULES)}, not {self.lr_schedule!r}")
 
@@ -123,7 +142,9 @@ class A2C(ActorCriticRLModel):
 
     def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The loss, and the statistics in the order of ``_statistics``."""
-        outputs = self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps)
+        outputs = self.train_model.with_weights(
+            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
+        )
         advantages = batch["returns"] - batch["values"]
         policy_loss = losses.policy_gradient(outputs.distribution.neglogp(batch["actions"]), advantages)
         value_loss = losses.squared_error(outputs.value, batch["returns"])
@@ -171,7 +192,9 @@ class A2C(ActorCriticRLModel):
             "fps": training.fps,
             "policy_entropy": statistics["policy_entropy"],
             "value_loss": statistics["value_loss"],
-            "explained_variance": float(explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))),
+            "explained_variance": float(
+                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
+            ),
         }
 
     def _start_training(self, training: Training) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-
 import os
 import pickle
 import warnings
@@ -24,13 +23,14 @@ from stable_baselines_tf2.common.save_util import data_to_json, json_to_data
 from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, unwrap_vec_normalize
-from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.optimizers import State as OptimizerState
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import gradient_step
+from stable_baselines_tf2.core.tensorboard import TensorboardWriter as TensorboardWriter
 
 Parameter = Mapping[str, np.ndarray] | Sequence[np.ndarray]
 
@@ -51,8 +51,16 @@ class BaseRLModel(ABC):
 
     saved: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a file holds, besides those of all models
     _saved_always: ClassVar[tuple[str, ...]] = (
-        "verbose", "policy", "observation_space", "action_space", "n_envs", "n_cpu_tf_sess", "seed", "_vectorize_action",
-        "policy_kwargs")  # fmt: skip
+        "verbose",
+        "policy",
+        "observation_space",
+        "action_space",
+        "n_envs",
+        "n_cpu_tf_sess",
+        "seed",
+        "_vectorize_action",
+        "policy_kwargs",
+    )
 
     def __init__(
         self,
@@ -160,11 +168,15 @@ class BaseRLModel(ABC):
         if seed is None:
             return
         set_global_seeds(seed)
-        self.generator = np.random.default_rng(seed)
+        self._set_generator_state(np.random.default_rng(seed).bit_generator.state)
         if self.env is not None:
             self.env.seed(seed)
             self.env.action_space.seed(seed)
         self.action_space.seed(seed)
+
+    def _set_generator_state(self, state: Mapping[str, Any]) -> None:
+        """Sets the state of the generator in place: the policy draws from the same one."""
+        self.generator.bit_generator.state = state
 
     def _set_threads(self) -> None:
         if self.n_cpu_tf_sess is None:
@@ -175,7 +187,8 @@ class BaseRLModel(ABC):
         except RuntimeError:
             if tf.config.threading.get_intra_op_parallelism_threads() != self.n_cpu_tf_sess:
                 warnings.warn(
-                    f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process", stacklevel=2
+                    f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
+                    stacklevel=2,
                 )
 
     def _verbosity(self) -> contextlib.AbstractContextManager:
@@ -200,8 +213,8 @@ class BaseRLModel(ABC):
 
         Args:
             total_timesteps: number of environment steps, over all environments.
-            callback: a callback object, a list of them, or a function of ``(locals, globals)`` that is called after every step and stops
-                training by returning False.
+            callback: a callback object, a list of them, or a function of ``(locals, globals)`` that is called after
+                every step and stops training by returning False.
             log_interval: number of updates between two tables.
             tb_log_name: name of the run in ``tensorboard_log``.
             reset_num_timesteps: count from zero and start a new run; False continues both.
@@ -217,7 +230,12 @@ class BaseRLModel(ABC):
 
     @abstractmethod
     def pretrain(
-        self, dataset: Any, n_epochs: int = 10, learning_rate: float = 1e-4, adam_epsilon: float = 1e-8, val_interval: int | None = None
+        self,
+        dataset: Any,
+        n_epochs: int = 10,
+        learning_rate: float = 1e-4,
+        adam_epsilon: float = 1e-8,
+        val_interval: int | None = None,
     ) -> BaseRLModel:
         """Behaviour cloning from expert data."""
 
@@ -257,9 +275,13 @@ class BaseRLModel(ABC):
         if isinstance(load_path_or_dict, Mapping):
             given = dict(load_path_or_dict)
         elif isinstance(load_path_or_dict, list | tuple):
-            warnings.warn("parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=2)
+            warnings.warn(
+                "parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=2
+            )
             if len(load_path_or_dict) != len(own.names):
-                raise ValueError(f"load_path_or_dict: a list of {len(load_path_or_dict)} weights, but the model has {len(own.names)}")
+                raise ValueError(
+                    f"load_path_or_dict: a list of {len(load_path_or_dict)} weights, but the model has {len(own.names)}"
+                )
             given = dict(zip(own.names, load_path_or_dict, strict=True))
         else:
             parameters = read_archive(load_path_or_dict).parameters
@@ -276,7 +298,9 @@ class BaseRLModel(ABC):
         for name, value in given.items():
             array = np.asarray(value)
             if array.shape != shapes[name] or array.dtype.kind not in "fiub":
-                raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}; the model needs numbers of shape {shapes[name]}")
+                raise ValueError(
+                    f"{name} has shape {array.shape} and type {array.dtype}; the model needs numbers of shape {shapes[name]}"
+                )
         own.assign(given)
 
     # ------------------------------------------------------------ prediction
@@ -288,7 +312,12 @@ class BaseRLModel(ABC):
 
     @abstractmethod
     def action_probability(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, actions: Any = None, logp: bool = False
+        self,
+        observation: Any,
+        state: np.ndarray | None = None,
+        mask: Any = None,
+        actions: Any = None,
+        logp: bool = False,
     ) -> Any:
         """Probabilities of actions."""
 
@@ -300,8 +329,7 @@ class BaseRLModel(ABC):
 
     def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.num_timesteps = int(state["num_timesteps"])
-        self.generator = np.random.default_rng()
-        self.generator.bit_generator.state = state["generator"]
+        self._set_generator_state(state["generator"])
 
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
         """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
@@ -340,7 +368,8 @@ class BaseRLModel(ABC):
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs`` differ from the file's.
+            ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
+                differ from the file's.
         """
         archive = read_archive(load_path)
         if archive.data is None:
@@ -350,7 +379,9 @@ class BaseRLModel(ABC):
             if name not in data:
                 raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
         if "policy_kwargs" in kwargs and kwargs["policy_kwargs"] != data.get("policy_kwargs"):
-            raise ValueError(f"policy_kwargs must equal those of the file, {data.get('policy_kwargs')}, not {kwargs['policy_kwargs']}")
+            raise ValueError(
+                f"policy_kwargs must equal those of the file, {data.get('policy_kwargs')}, not {kwargs['policy_kwargs']}"
+            )
         model = cls(policy=data["policy"], env=None, _init_setup_model=False)
         vars(model).update(data)
         vars(model).update(kwargs)
@@ -380,8 +411,8 @@ def _write_pickle(target: PathOrFile, data: dict[str, Any], parameters: OrderedD
 class ActorCriticRLModel(BaseRLModel):
     """Base of the algorithms with an actor-critic policy that learn from rollouts of their own.
 
-    A subclass gives the optimizer (`_make_optimizer`), builds its compiled update in `_build_update`, and maps a rollout to statistics in
-    `_update`. Collection, logs, callbacks, files and prediction are here.
+    A subclass gives the optimizer (`_make_optimizer`), builds its compiled update in `_build_update`, and maps a
+    rollout to statistics in `_update`. Collection, logs, callbacks, files and prediction are here.
     """
 
     _loss_tags: ClassVar[dict[str, str]] = {}  # TensorBoard tags of the statistics
@@ -399,9 +430,17 @@ class ActorCriticRLModel(BaseRLModel):
         n_cpu_tf_sess: int | None = None,
     ) -> None:
         super().__init__(
-            policy, env, verbose, requires_vec_env=requires_vec_env, policy_base=policy_base, policy_kwargs=policy_kwargs, seed=seed,
-            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+            policy,
+            env,
+            verbose,
+            requires_vec_env=requires_vec_env,
+            policy_base=policy_base,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
         self.gamma: float = 0.99
+        self.max_grad_norm: float | None = None
         self.n_steps: int = 1
         self.n_batch: int | None = None
         self.bootstrap_timeouts = False
@@ -420,21 +459,30 @@ class ActorCriticRLModel(BaseRLModel):
         with self._verbosity():
             self.set_random_seed(self.seed)
             self.n_batch = self.n_envs * self.n_steps
-            self._check_arguments()
+            self._check_arguments(None if self.env is None else self.n_envs)
             self.train_model = self.policy(
-                None, self.observation_space, self.action_space, self.n_envs, self.n_steps, self.n_batch, **self.policy_kwargs
+                None,
+                self.observation_space,
+                self.action_space,
+                self.n_envs,
+                self.n_steps,
+                self.n_batch,
+                **self.policy_kwargs,
             )
             self.train_model.generator = self.generator
             self._optimizer = self._make_optimizer()
             self._optimizer_state = self._optimizer.initial_state(sum(self._parameters.sizes))
             self._build_update()
 
-    def _check_arguments(self) -> None:
-        """Raises ValueError where the constructor's arguments make no sense together."""
+    def _check_arguments(self, n_envs: int | None) -> None:
+        """Raises ValueError where the constructor's arguments make no sense, for this number of environments (None: not known yet)."""
         if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
             raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
-        if not 0.0 <= self.gamma <= 1.0:
-            raise ValueError(f"gamma must be between 0 and 1, not {self.gamma!r}")
+        if not isinstance(self.gamma, int | float | np.number) or not 0.0 <= self.gamma <= 1.0:
+            raise ValueError(f"gamma must be a number between 0 and 1, not {self.gamma!r}")
+        limit = self.max_grad_norm
+        if limit is not None and (not isinstance(limit, int | float | np.number) or not limit > 0.0):
+            raise ValueError(f"max_grad_norm must be a positive number or None, not {limit!r}")
 
     def _make_optimizer(self) -> Optimizer:
         raise NotImplementedError
@@ -497,10 +545,12 @@ class ActorCriticRLModel(BaseRLModel):
         self._runner = None
 
     def _take_env(self, env: VecEnv) -> None:
+        built = getattr(self, "train_model", None) is not None
+        if built:
+            self._check_arguments(env.num_envs)
         super()._take_env(env)
-        if getattr(self, "train_model", None) is not None:
+        if built:
             self.n_batch = self.n_envs * self.n_steps
-            self._check_arguments()
 
     @property
     def runner(self) -> OnPolicyCollector:
@@ -513,7 +563,9 @@ class ActorCriticRLModel(BaseRLModel):
         bounds = (self.action_space.low, self.action_space.high) if space_kind(self.action_space) == "Box" else None
         timeout_discount = self.gamma if self.bootstrap_timeouts else None
         policy = self.train_model
-        return OnPolicyCollector(self.env, policy.step, policy.value, self.n_steps, self.initial_state, bounds, timeout_discount)
+        return OnPolicyCollector(
+            self.env, policy.step, policy.value, self.n_steps, self.initial_state, bounds, timeout_discount
+        )
 
     def learn(
         self,
@@ -524,7 +576,9 @@ class ActorCriticRLModel(BaseRLModel):
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> Any:
-        with Training(self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar) as training:
+        with Training(
+            self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+        ) as training:
             self._start_training(training)
             runner = self.runner
             runner.continue_training = True
@@ -576,7 +630,11 @@ class ActorCriticRLModel(BaseRLModel):
         @tf.function
         def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
             def loss(vector: Any) -> Any:
-                states = (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1])) if policy.recurrent else ()
+                states = (
+                    (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1]))
+                    if policy.recurrent
+                    else ()
+                )
                 outputs = policy.with_weights(vector, obs, *states)
                 value = (
                     losses.cross_entropy(outputs.policy, tf.reshape(actions, (-1,)))
@@ -603,13 +661,18 @@ class ActorCriticRLModel(BaseRLModel):
         return step
 
     def pretrain(
-        self, dataset: Any, n_epochs: int = 10, learning_rate: float = 1e-4, adam_epsilon: float = 1e-8, val_interval: int | None = None
+        self,
+        dataset: Any,
+        n_epochs: int = 10,
+        learning_rate: float = 1e-4,
+        adam_epsilon: float = 1e-8,
+        val_interval: int | None = None,
     ) -> Any:
         """Behaviour cloning: fits the policy to an expert's actions, starting from the current weights.
 
         Args:
-            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or "val")``, which gives observations
-                and actions.
+            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or
+                "val")``, which gives observations and actions.
             n_epochs: passes over the training set.
             learning_rate: Adam's step size.
             adam_epsilon: Adam's epsilon.
@@ -624,10 +687,16 @@ class ActorCriticRLModel(BaseRLModel):
         train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
         try:
             for epoch in range(1, n_epochs + 1):
-                train_loss = np.mean([train(*dataset.get_next_batch("train"), learning_rate) for _ in range(len(dataset.train_loader))])
+                train_loss = np.mean(
+                    [train(*dataset.get_next_batch("train"), learning_rate) for _ in range(len(dataset.train_loader))]
+                )
                 if self.verbose > 0 and epoch % interval == 0:
-                    val_loss = np.mean([measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))])
-                    print(f"Behaviour cloning, epoch {epoch} of {n_epochs}: training loss {train_loss:.6f}, validation loss {val_loss:.6f}")
+                    val_loss = np.mean(
+                        [measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))]
+                    )
+                    print(
+                        f"Behaviour cloning, epoch {epoch} of {n_epochs}: training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
+                    )
         finally:
             self._sync()
         return self
@@ -669,7 +738,12 @@ class ActorCriticRLModel(BaseRLModel):
         return (actions if is_batch else actions[0]), state
 
     def action_probability(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, actions: Any = None, logp: bool = False
+        self,
+        observation: Any,
+        state: np.ndarray | None = None,
+        mask: Any = None,
+        actions: Any = None,
+        logp: bool = False,
     ) -> Any:
         """The action distribution, or the probability of given actions.
 
@@ -681,8 +755,9 @@ class ActorCriticRLModel(BaseRLModel):
             logp: log-probabilities instead of probabilities.
 
         Returns:
-            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones (MultiBinary), or mean and
-            standard deviation (Box). With ``actions``: their probability (density), [B, 1], or [1] for one observation.
+            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones
+            (MultiBinary), or mean and standard deviation (Box). With ``actions``: their probability (density), [B, 1],
+            or [1] for one observation.
 
         Raises:
             ValueError: shapes do not fit.
@@ -707,16 +782,20 @@ class ActorCriticRLModel(BaseRLModel):
     # ------------------------------------------------------------ files
     def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         state, arrays = super()._training_state()
-        return state, {**arrays, **{f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()}}
+        return state, {
+            **arrays,
+            **{f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()},
+        }
 
     def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         super()._restore_training_state(state, arrays)
-        self.train_model.generator = self.generator
         restored = {}
         for name, initial in self._optimizer_state.items():
             array = arrays.get(f"optimizer/{name}")
             if array is None or array.shape != tuple(initial.shape):
-                raise ValueError(f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}")
+                raise ValueError(
+                    f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
+                )
             restored[name] = tf.constant(array)
         self._optimizer_state = restored
 
@@ -737,5 +816,3 @@ class SetVerbosity:
     def __exit__(self, *error: object) -> None:
         logger.set_level(self._logger_level)
         gymnasium.logger.min_level = self._gymnasium_level
-
-

@@ -1,7 +1,7 @@
 """Action distributions: what a policy's outputs mean, for each kind of action space.
 
-A *type* belongs to a space: it says how many parameters a distribution has, makes them from the policy's latent vector and
-draws the raw noise that sampling needs. A *distribution* is one batch of parameters; the arithmetic is TensorFlow
+A *type* belongs to a space: it says how many parameters a distribution has, makes them from the policy's latent vector
+and draws the raw noise that sampling needs. A *distribution* is one batch of parameters; the arithmetic is TensorFlow
 Probability's.
 """
 

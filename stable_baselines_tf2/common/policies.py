@@ -50,7 +50,9 @@ def nature_cnn(scaled_images: Tensor, **kwargs: Any) -> Tensor:
     scale = np.sqrt(2)
     layer = scaled_images
     for name, filters, size, stride in (("c1", 32, 8, 4), ("c2", 64, 4, 2), ("c3", 64, 3, 1)):
-        layer = tf.nn.relu(conv(layer, name, n_filters=filters, filter_size=size, stride=stride, init_scale=scale, **kwargs))
+        layer = tf.nn.relu(
+            conv(layer, name, n_filters=filters, filter_size=size, stride=stride, init_scale=scale, **kwargs)
+        )
     return tf.nn.relu(linear(conv_to_fc(layer), "fc1", n_hidden=512, init_scale=scale))
 
 
@@ -58,8 +60,8 @@ def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitectur
     """Names and sizes of the layers that a ``net_arch`` describes.
 
     Args:
-        net_arch: sizes of shared layers (and ``"lstm"`` where there is one), then optionally a dictionary with the sizes of the
-            branches ``pi`` and ``vf``.
+        net_arch: sizes of shared layers (and ``"lstm"`` where there is one), then optionally a dictionary with the
+            sizes of the branches ``pi`` and ``vf``.
         n_lstm: size of the LSTM; None where none is allowed.
 
     Raises:
@@ -237,6 +239,16 @@ class BasePolicy(keras.Model):
         if params is not None:
             params.sync()
 
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all weights, in the order of `weights`."""
+        super().set_weights(weights)
+        self.params.reread()
+
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        """Sets all weights from a file that Keras' ``save_weights`` wrote."""
+        super().load_weights(filepath, **kwargs)
+        self.params.reread()
+
     def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
         """One step of acting."""
         raise NotImplementedError
@@ -249,8 +261,8 @@ class BasePolicy(keras.Model):
 class ActorCriticPolicy(BasePolicy):
     """A policy with a value function.
 
-    To write a network of your own, subclass this and override `extract`; the layers come from ``common.tf_layers``. The heads
-    (``vf``, ``pi``, ``q``) are added here.
+    To write a network of your own, subclass this and override `extract`; the layers come from ``common.tf_layers``. The
+    heads (``vf``, ``pi``, ``q``) are added here.
     """
 
     head_scale = 0.01  # scale of the initial weights of the policy head
@@ -325,7 +337,9 @@ class ActorCriticPolicy(BasePolicy):
     def actor(self) -> Actor:
         """Runs the network for `step`, `value` and `proba_step`."""
         if self._actor is None:
-            self._actor = self._numpy_actor() or CompiledActor(self._forward, self.params, self.preprocessor.spec, self.initial_state)
+            self._actor = self._numpy_actor() or CompiledActor(
+                self._forward, self.params, self.preprocessor.spec, self.initial_state
+            )
         return self._actor
 
     def _numpy_actor(self) -> NumpyActor | None:
@@ -348,7 +362,11 @@ class ActorCriticPolicy(BasePolicy):
         obs = np.asarray(obs, self.preprocessor.dtype)
         if not self.recurrent:
             return obs, None, None
-        state = np.zeros((len(obs), self.initial_state.shape[1]), np.float32) if state is None else np.asarray(state, np.float32)
+        state = (
+            np.zeros((len(obs), self.initial_state.shape[1]), np.float32)
+            if state is None
+            else np.asarray(state, np.float32)
+        )
         return obs, state, np.zeros(len(obs), np.float32) if mask is None else np.asarray(mask, np.float32)
 
     def act(
@@ -361,7 +379,12 @@ class ActorCriticPolicy(BasePolicy):
         return self.sampler.sample(outputs.flat, self.sampler.draw_noise(self.generator, outputs.flat)), outputs.state
 
     def step(
-        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False, noise: np.ndarray | None = None
+        self,
+        obs: Any,
+        state: Any = None,
+        mask: Any = None,
+        deterministic: bool = False,
+        noise: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
         """One step of acting.
 
@@ -383,8 +406,12 @@ class ActorCriticPolicy(BasePolicy):
         return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled)
 
     def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
-        """Action probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or means
-        and standard deviations (Box)."""
+        """Parameters of the action distributions, as probabilities.
+
+        Returns:
+            Probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or means and
+            standard deviations (Box).
+        """
         return self.sampler.probabilities(self.actor(*self._inputs(obs, state, mask)).flat)
 
     def value(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
@@ -446,7 +473,8 @@ class LstmPolicy(RecurrentActorCriticPolicy):
 
     Args:
         n_lstm: size of the cell.
-        layers: sizes of the layers before the memory (the older way; [64, 64] if neither this nor ``net_arch`` is given).
+        layers: sizes of the layers before the memory (the older way; [64, 64] if neither this nor ``net_arch`` is
+            given).
         net_arch: shared layers with ``"lstm"`` among them, then optionally ``dict(pi=[…], vf=[…])``; MLP only.
         act_fun: activation function.
         cnn_extractor: network of images, for ``feature_extraction="cnn"``.
@@ -481,10 +509,20 @@ class LstmPolicy(RecurrentActorCriticPolicy):
     ) -> None:
         _check_extraction(feature_extraction, kwargs)
         super().__init__(
-            sess, ob_space, ac_space, n_env, n_steps, n_batch, (2 * n_lstm,), reuse=reuse, scale=feature_extraction == "cnn"
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            (2 * n_lstm,),
+            reuse=reuse,
+            scale=feature_extraction == "cnn",
         )
         if layers is not None:
-            warnings.warn("layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2)
+            warnings.warn(
+                "layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2
+            )
         if net_arch is not None and feature_extraction == "cnn":
             raise NotImplementedError("net_arch describes MLP networks; with images pass a cnn_extractor")
         self.n_lstm, self.layer_norm, self.act_fun = n_lstm, layer_norm, act_fun
@@ -517,7 +555,9 @@ class LstmPolicy(RecurrentActorCriticPolicy):
             value = _dense(value, stage, act_fun)
         return Features(policy, value, state)
 
-    def _remember(self, latent: Tensor, states: Tensor, masks: Tensor, n_steps: int, stage: Stage) -> tuple[Tensor, Tensor]:
+    def _remember(
+        self, latent: Tensor, states: Tensor, masks: Tensor, n_steps: int, stage: Stage
+    ) -> tuple[Tensor, Tensor]:
         """The LSTM over rows [N·T, F] that are ordered by environment; its outputs in the same order."""
         sequence = tf.transpose(tf.reshape(latent, (-1, n_steps, latent.shape[-1])), (1, 0, 2))  # [T, N, F]
         starts = tf.transpose(tf.reshape(masks, (-1, n_steps)))  # [T, N]
@@ -535,8 +575,8 @@ class FeedForwardPolicy(ActorCriticPolicy):
 
     Args:
         layers: sizes of the layers of both branches (the older way).
-        net_arch: sizes of shared layers, then optionally ``dict(pi=[…], vf=[…])``; two branches of [64, 64] if neither this nor
-            ``layers`` is given.
+        net_arch: sizes of shared layers, then optionally ``dict(pi=[…], vf=[…])``; two branches of [64, 64] if neither
+            this nor ``layers`` is given.
         act_fun: activation function.
         cnn_extractor: network of images, for ``feature_extraction="cnn"``.
         feature_extraction: ``"cnn"`` or ``"mlp"``.
@@ -563,14 +603,18 @@ class FeedForwardPolicy(ActorCriticPolicy):
         **kwargs: Any,
     ) -> None:
         _check_extraction(feature_extraction, kwargs)
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=feature_extraction == "cnn")
+        super().__init__(
+            sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=feature_extraction == "cnn"
+        )
         if layers is not None:
-            warnings.warn("layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2)
+            warnings.warn(
+                "layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2
+            )
             if net_arch is not None:
                 raise ValueError("give either net_arch or layers, not both")
         if net_arch is None:
             sizes = [64, 64] if layers is None else list(layers)
-            net_arch = [dict(vf=sizes, pi=sizes)]
+            net_arch = [{"vf": sizes, "pi": sizes}]
         self.act_fun = act_fun
         self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
         self.extractor_kwargs = kwargs
@@ -581,7 +625,9 @@ class FeedForwardPolicy(ActorCriticPolicy):
         if self.cnn_extractor is not None:
             latent = self.cnn_extractor(processed_obs, **self.extractor_kwargs)
             return Features(latent, latent)
-        return Features(*_branches(conv_to_fc(processed_obs), self.dense_architecture, resolve_activation(self.act_fun).tensor))
+        return Features(
+            *_branches(conv_to_fc(processed_obs), self.dense_architecture, resolve_activation(self.act_fun).tensor)
+        )
 
     def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
         if self.cnn_extractor is not None or type(self).extract is not FeedForwardPolicy.extract:
@@ -592,53 +638,155 @@ class FeedForwardPolicy(ActorCriticPolicy):
 class CnnPolicy(FeedForwardPolicy):
     """A convolutional policy for images (see `nature_cnn`)."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="cnn", **_kwargs)
 
 
 class CnnLstmPolicy(LstmPolicy):
     """A convolutional policy with memory."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
-                         layer_norm=False, feature_extraction="cnn", **_kwargs)  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            n_lstm,
+            reuse,
+            layer_norm=False,
+            feature_extraction="cnn",
+            **_kwargs,
+        )
 
 
 class CnnLnLstmPolicy(LstmPolicy):
     """A convolutional policy with layer-normalized memory."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
-                         layer_norm=True, feature_extraction="cnn", **_kwargs)  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            n_lstm,
+            reuse,
+            layer_norm=True,
+            feature_extraction="cnn",
+            **_kwargs,
+        )
 
 
 class MlpPolicy(FeedForwardPolicy):
     """A dense policy: two layers of 64 in each branch unless told otherwise."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="mlp", **_kwargs)
 
 
 class MlpLstmPolicy(LstmPolicy):
     """A dense policy with memory."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
-                         layer_norm=False, feature_extraction="mlp", **_kwargs)  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            n_lstm,
+            reuse,
+            layer_norm=False,
+            feature_extraction="mlp",
+            **_kwargs,
+        )
 
 
 class MlpLnLstmPolicy(LstmPolicy):
     """A dense policy with layer-normalized memory."""
 
-    def __init__(self, sess: Any, ob_space: gymnasium.Space, ac_space: gymnasium.Space, n_env: int = 1, n_steps: int = 1,
-                 n_batch: int | None = None, n_lstm: int = 256, reuse: bool = False, **_kwargs: Any) -> None:  # fmt: skip
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse,
-                         layer_norm=True, feature_extraction="mlp", **_kwargs)  # fmt: skip
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            n_lstm,
+            reuse,
+            layer_norm=True,
+            feature_extraction="mlp",
+            **_kwargs,
+        )
 
 
 _policy_registry: dict[type[BasePolicy], dict[str, type[BasePolicy]]] = {

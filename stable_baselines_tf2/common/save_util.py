@@ -57,10 +57,36 @@ def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
 
 _FUNCTIONS = {
     f"tf.nn.{name}": getattr(tf.nn, name)
-    for name in ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "swish", "gelu", "crelu")
+    for name in (
+        "relu",
+        "tanh",
+        "elu",
+        "sigmoid",
+        "leaky_relu",
+        "softplus",
+        "selu",
+        "relu6",
+        "softsign",
+        "swish",
+        "gelu",
+        "crelu",
+    )
 } | {
     f"keras.activations.{name}": getattr(keras.activations, name)
-    for name in ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "silu", "gelu", "linear")
+    for name in (
+        "relu",
+        "tanh",
+        "elu",
+        "sigmoid",
+        "leaky_relu",
+        "softplus",
+        "selu",
+        "relu6",
+        "softsign",
+        "silu",
+        "gelu",
+        "linear",
+    )
 }
 
 
@@ -165,8 +191,8 @@ def is_json_serializable(item: Any) -> bool:
 def data_to_json(data: Mapping[str, Any]) -> str:
     """Hyperparameters as JSON.
 
-    Spaces, policy classes, schedules, activation functions, arrays and noise are described; what cannot be is pickled and encoded
-    in base64.
+    Spaces, policy classes, schedules, activation functions, arrays and noise are described; what cannot be is pickled
+    and encoded in base64.
     """
     return json.dumps({key: _encode(item) for key, item in data.items()}, indent=4)
 
@@ -182,8 +208,8 @@ def json_to_data(
         allow_pickle: also read pickles, which lets the file run any code.
 
     Raises:
-        ValueError: ``custom_objects`` is no dictionary, the JSON is none, or something in it cannot be restored; the message names it and
-            the ways out.
+        ValueError: ``custom_objects`` is no dictionary, the JSON is none, or something in it cannot be restored; the
+            message names it and the ways out.
     """
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise ValueError(f"custom_objects must be a dictionary or None, not {custom_objects!r}")

@@ -1,7 +1,7 @@
 """Building blocks of policy networks: small Keras layers that own their weights under the legacy names.
 
-The functions (`linear`, `conv`, `lstm`, `mlp` …) are what custom networks are written with. They may be called inside the
-network function of a policy only: the policy that is being called owns the layers.
+The functions (`linear`, `conv`, `lstm`, `mlp` …) are what custom networks are written with. They may be called inside
+the network function of a policy only: the policy that is being called owns the layers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stable_baselines_tf2.core.naming import named_layer
 Tensor = Any  # a tf.Tensor, inside or outside of a graph
 
 
-class ortho_init:  # noqa: N801 (the legacy name)
+class ortho_init:
     """Orthogonal initial weights (Saxe et al., https://arxiv.org/abs/1312.6120), drawn from NumPy's global generator.
 
     Args:
@@ -106,7 +106,9 @@ class _Lstm(keras.layers.Layer):
         n_steps, n_hidden = sequence.shape[0], self.n_hidden
         wh = tf.convert_to_tensor(self.wh)
         # The input's share needs no recurrence: one large product instead of T small ones.
-        inputs = tf.reshape(tf.matmul(tf.reshape(sequence, (-1, sequence.shape[-1])), self.wx), (n_steps, -1, 4 * n_hidden))
+        inputs = tf.reshape(
+            tf.matmul(tf.reshape(sequence, (-1, sequence.shape[-1])), self.wx), (n_steps, -1, 4 * n_hidden)
+        )
         if self.layer_norm:
             inputs = _normalize(inputs, self.gx, self.bx)
             gain_h, bias_h = tf.convert_to_tensor(self.gh), tf.convert_to_tensor(self.bh)

@@ -10,14 +10,13 @@ import numpy as np
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import (
-    BaseCallback,
     CallbackList,
     ConvertCallback,
     ProgressBarCallback,
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
-from stable_baselines_tf2.core.tensorboard import EventWriter, run_directory
+from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 
 if TYPE_CHECKING:
     from stable_baselines_tf2.common.base_class import BaseRLModel
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 class Training:
     """One call of ``learn()``; a context manager.
 
-    On entry the environment is checked, the callback starts and the event file is opened; on exit all are closed, whatever happened, and
-    the Keras variables hold the newest weights.
+    On entry the environment is checked, the callback starts and the event file is opened; on exit all are closed,
+    whatever happened, and the Keras variables hold the newest weights.
 
     Args:
         model: the model that learns.
@@ -49,8 +48,14 @@ class Training:
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> None:
-        if isinstance(total_timesteps, bool) or not isinstance(total_timesteps, int | float | np.number) or total_timesteps < 0:
-            raise ValueError(f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}")
+        if (
+            isinstance(total_timesteps, bool)
+            or not isinstance(total_timesteps, int | float | np.number)
+            or total_timesteps < 0
+        ):
+            raise ValueError(
+                f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}"
+            )
         if not isinstance(log_interval, int | np.integer) or log_interval < 1:
             raise ValueError(f"log_interval must be a positive number of updates, not {log_interval!r}")
         self.model, self.total_timesteps = model, int(total_timesteps)
@@ -69,9 +74,10 @@ class Training:
         if self.reset_num_timesteps:
             model.num_timesteps = 0
         self.callback.init_callback(model)
-        if model.tensorboard_log is not None:
-            new_run = model.num_timesteps == 0
-            self.writer = EventWriter(run_directory(model.tensorboard_log, self.tb_log_name, new_run))
+        self._log = TensorboardWriter(
+            None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0
+        )
+        self.writer = self._log.__enter__()
         self._verbosity = model._verbosity()
         self._verbosity.__enter__()
         self.start_time = time.perf_counter()
@@ -98,8 +104,7 @@ class Training:
             else:
                 self._close_progress_bar()
         finally:
-            if self.writer is not None:
-                self.writer.close()
+            self._log.__exit__(None, None, None)
             self._verbosity.__exit__(None, None, None)
 
     def _close_progress_bar(self) -> None:
@@ -146,7 +151,10 @@ class Training:
         if self.writer is None:
             return
         step = self.model.num_timesteps
-        self.writer.scalars({**scalars, **self.rollout_statistics("rollout/ep_rew_mean", "rollout/ep_len_mean"), "time/fps": self.fps}, step)
+        self.writer.scalars(
+            {**scalars, **self.rollout_statistics("rollout/ep_rew_mean", "rollout/ep_len_mean"), "time/fps": self.fps},
+            step,
+        )
         for tag, values in (histograms or {}).items():
             self.writer.histogram(tag, values, step)
 
@@ -155,7 +163,10 @@ class Training:
         infos = self.model.ep_info_buf
         if not infos:
             return {}
-        return {reward_key: safe_mean([info["r"] for info in infos]), length_key: safe_mean([info["l"] for info in infos])}
+        return {
+            reward_key: safe_mean([info["r"] for info in infos]),
+            length_key: safe_mean([info["l"] for info in infos]),
+        }
 
     def table_is_due(self) -> bool:
         """Whether this update prints a table."""
@@ -180,5 +191,3 @@ def require_finite(statistics: Mapping[str, Any], update: str) -> None:
                 f"{name} is {np.asarray(value).ravel()[~np.isfinite(np.ravel(value))][0]} in {update}: training was stopped before the weights "
                 "changed. Look for NaN or huge values in observations and rewards (VecCheckNan names the environment), or lower the learning rate"
             )
-
-

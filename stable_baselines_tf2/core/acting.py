@@ -1,8 +1,9 @@
 """Fast inference for rollouts and ``predict()``.
 
-Small dense and recurrent networks run in NumPy, where a forward pass costs a fraction of a call into TensorFlow; everything
-else runs as one compiled TensorFlow function. Both give the same: parameters of the action distribution, value and recurrent
-state. Actions are then drawn in NumPy, from the one random generator of the model.
+Small dense and recurrent networks run in NumPy, where a forward pass costs a fraction of a call into TensorFlow;
+everything else runs as one compiled TensorFlow function. Both give the same: parameters of the action distribution,
+value and
+recurrent state. Actions are then drawn in NumPy, from the one random generator of the model.
 """
 
 from __future__ import annotations
@@ -280,7 +281,9 @@ class GaussianSampler(Sampler):
         mean, logstd = flat[:, :n], flat[:, n:]
         standardized = (actions - mean) / np.exp(logstd)
         return (
-            np.float32(0.5) * np.square(standardized).sum(axis=1) + logstd.sum(axis=1) + np.float32(0.5 * n * np.log(2 * np.pi))
+            np.float32(0.5) * np.square(standardized).sum(axis=1)
+            + logstd.sum(axis=1)
+            + np.float32(0.5 * n * np.log(2 * np.pi))
         )
 
     def probabilities(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

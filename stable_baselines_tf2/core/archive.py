@@ -1,6 +1,7 @@
 """Model files: a zip with JSON and named arrays, written atomically and read without executing anything.
 
-Members: ``data`` (JSON, the hyperparameters), ``parameters`` (npz), ``parameter_list`` (JSON, their order); and for exact
+Members: ``data`` (JSON, the hyperparameters), ``parameters`` (npz), ``parameter_list`` (JSON, their order); and for
+    exact
 resumption ``training_state`` (JSON) and ``training_arrays`` (npz).
 """
 
@@ -130,7 +131,14 @@ def _read_archive(file: IO[bytes], name: str) -> Archive:
             if "training_arrays" in names:
                 archive.arrays = bytes_to_arrays(members.read("training_arrays"))
             return archive
-    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        UnicodeDecodeError,
+        json.JSONDecodeError,
+    ) as error:
         raise ValueError(f"{name} is no model file or is damaged: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,8 @@ class OnPolicyCollector:
         n_steps: T, steps of each environment in a rollout.
         initial_state: recurrent states at the start, or None.
         action_bounds: lowest and highest action that the environment takes; None where actions need no clipping.
-        timeout_discount: the discount γ if an episode cut off by a time limit counts as unfinished: the discounted value of its last
-            observation is then added to its last reward. None treats it as ended.
+        timeout_discount: the discount γ if an episode cut off by a time limit counts as unfinished: the discounted
+            value of its last observation is then added to its last reward. None treats it as ended.
     """
 
     def __init__(
@@ -95,7 +96,12 @@ class OnPolicyCollector:
             if actions_ is None:
                 actions_ = np.empty((*shape, *actions.shape[1:]), actions.dtype)
             obs_[:, t], actions_[:, t], values_[:, t], neglogp_[:, t], starts[:, t] = (
-                self.obs, actions, values, neglogp, self.dones)  # fmt: skip
+                self.obs,
+                actions,
+                values,
+                neglogp,
+                self.dones,
+            )
             taken = actions if self._bounds is None else np.clip(actions, *self._bounds)
             self.obs, rewards, dones, infos = env.step(taken)
             self.states, self.dones = states, np.asarray(dones, bool)
@@ -111,15 +117,36 @@ class OnPolicyCollector:
                 if self._timeout_discount is not None:
                     self._bootstrap_timeouts(rewards_[:, t], infos, states)
             if on_step is not None and not on_step(
-                lambda: dict(
-                    obs=self.obs, actions=actions, clipped_actions=taken, values=values, neglogpacs=neglogp, states=states,
-                    rewards=rewards, dones=self.dones, infos=infos, step=t, ep_infos=episode_infos)  # fmt: skip  # noqa: B023
+                partial(
+                    dict,
+                    obs=self.obs,
+                    actions=actions,
+                    clipped_actions=taken,
+                    values=values,
+                    neglogpacs=neglogp,
+                    states=states,
+                    rewards=rewards,
+                    dones=self.dones,
+                    infos=infos,
+                    step=t,
+                    ep_infos=episode_infos,
+                )
             ):
                 self.continue_training = False
                 return None
         last_values = self._value(self.obs, self.states, self.dones)
         return Rollout(
-            obs_, actions_, rewards_, values_, neglogp_, starts, first_states, last_values, self.dones, episode_infos, episodes
+            obs_,
+            actions_,
+            rewards_,
+            values_,
+            neglogp_,
+            starts,
+            first_states,
+            last_values,
+            self.dones,
+            episode_infos,
+            episodes,
         )
 
     def _bootstrap_timeouts(self, rewards: np.ndarray, infos: list[dict[str, Any]], states: np.ndarray | None) -> None:

@@ -33,7 +33,9 @@ def squared_error(values: Tensor, targets: Tensor) -> Tensor:
     return tf.reduce_mean(tf.square(values - targets))
 
 
-def clipped_surrogate(neglogp: Tensor, old_neglogp: Tensor, advantages: Tensor, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def clipped_surrogate(
+    neglogp: Tensor, old_neglogp: Tensor, advantages: Tensor, clip: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """PPO's policy loss ``-mean(min(r A, clip(r, 1 ± ε) A))`` (https://arxiv.org/abs/1707.06347, eq. 7).
 
     Args:
@@ -43,12 +45,14 @@ def clipped_surrogate(neglogp: Tensor, old_neglogp: Tensor, advantages: Tensor, 
         clip: ε.
 
     Returns:
-        The loss, half the mean squared log-ratio (an approximation of the Kullback-Leibler divergence), and the fraction of the
-        batch whose ratio was out of bounds.
+        The loss, half the mean squared log-ratio (an approximation of the Kullback-Leibler divergence), and the
+        fraction of the batch whose ratio was out of bounds.
     """
     log_ratio = old_neglogp - neglogp
     ratio = tf.exp(log_ratio)
-    loss = tf.reduce_mean(tf.maximum(-advantages * ratio, -advantages * tf.clip_by_value(ratio, 1.0 - clip, 1.0 + clip)))
+    loss = tf.reduce_mean(
+        tf.maximum(-advantages * ratio, -advantages * tf.clip_by_value(ratio, 1.0 - clip, 1.0 + clip))
+    )
     outside = tf.cast(tf.abs(ratio - 1.0) > clip, tf.float32)
     return loss, 0.5 * tf.reduce_mean(tf.square(log_ratio)), tf.reduce_mean(outside)
 

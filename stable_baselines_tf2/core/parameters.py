@@ -1,7 +1,7 @@
 """The weights of a network as one flat vector.
 
-A call into a compiled function pays for every variable that it touches. Training therefore keeps the weights in one vector
-that goes into the update and comes out of it; the Keras variables follow when somebody looks at them.
+A call into a compiled function pays for every variable that it touches. Training therefore keeps the weights in one
+vector that goes into the update and comes out of it; the Keras variables follow when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from stable_baselines_tf2.core.naming import legacy_name
 class Parameters:
     """Variables and their flat vector, of which either may be ahead of the other.
 
-    Readers go through `vector`, `arrays`, `as_dict` or call `sync` before they touch a variable; writers go through `advance`
-    (a new vector, from an update) or `assign` (new values by name).
+    Readers go through `vector`, `arrays`, `as_dict` or call `sync` before they touch a variable; writers go through
+    `advance` (a new vector, from an update) or `assign` (new values by name), or call `reread` after they have set
+    variables.
 
     Args:
         variables: the Keras variables, in the legacy order.
@@ -72,6 +73,11 @@ class Parameters:
         flat = [np.asarray(arrays[name], np.float32).ravel() for name in self.names]
         self.advance(tf.constant(np.concatenate(flat)))
         self.sync()
+
+    def reread(self) -> None:
+        """Takes the values of the variables, which somebody has set."""
+        self._vector, self._variables_behind = None, False
+        self.version += 1
 
     def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
         """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable."""

@@ -18,8 +18,8 @@ Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
 class CompiledPhase:
     """A compiled training phase ``(weights, optimizer state, inputs) -> (weights, optimizer state, statistics)``.
 
-    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function``, which would cost more
-    than the arithmetic of a small network.
+    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function``, which
+    would cost more than the arithmetic of a small network.
 
     Args:
         function: the phase; ``inputs`` is a dictionary of tensors.
@@ -35,14 +35,22 @@ class CompiledPhase:
         """How often the phase has been traced."""
         return len(self._concrete)
 
-    def __call__(self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray]) -> tuple[Tensor, State, np.ndarray]:
+    def __call__(
+        self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray]
+    ) -> tuple[Tensor, State, np.ndarray]:
         """Runs the phase; the statistics come back as an array."""
         names, slots = sorted(inputs), sorted(state)
         arguments = [vector, *(state[slot] for slot in slots), *(tf.constant(inputs[name]) for name in names)]
         key = tuple((name, inputs[name].shape, inputs[name].dtype) for name in names)
         if key not in self._concrete:
-            concrete = self._function.get_concrete_function(vector, state, dict(zip(names, arguments[1 + len(slots) :], strict=True)))
-            self._concrete[key] = concrete, list(concrete.captured_inputs), [output.dtype for output in concrete.outputs]
+            concrete = self._function.get_concrete_function(
+                vector, state, dict(zip(names, arguments[1 + len(slots) :], strict=True))
+            )
+            self._concrete[key] = (
+                concrete,
+                list(concrete.captured_inputs),
+                [output.dtype for output in concrete.outputs],
+            )
         concrete, captured, output_types = self._concrete[key]
         outputs = tf.raw_ops.StatefulPartitionedCall(args=arguments + captured, Tout=output_types, f=concrete)
         return outputs[0], dict(zip(slots, outputs[1:-1], strict=True)), outputs[-1].numpy()
@@ -70,7 +78,14 @@ def gradient_step(
 
 
 def minibatch_steps(
-    step: Step, vector: Tensor, state: State, rollout: Batch, rows: Tensor, per_sequence: Batch, sequences: Tensor, n_statistics: int
+    step: Step,
+    vector: Tensor,
+    state: State,
+    rollout: Batch,
+    rows: Tensor,
+    per_sequence: Batch,
+    sequences: Tensor,
+    n_statistics: int,
 ) -> tuple[Tensor, State, Tensor]:
     """One step on each of K minibatches, in a loop inside the compiled function.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
@@ -58,31 +58,8 @@ def ring_rows(start: int, n: int, size: int) -> slice | np.ndarray:
     return np.arange(start, start + n) % size
 
 
-class ObservationPairs(Protocol):
-    """Observations before and after each transition of a ring of transitions."""
-
-    def write(self, start: int, obs: np.ndarray, next_obs: np.ndarray) -> None:
-        """Stores [N, …] pairs at the N rows from ``start`` on, where the last write ended."""
-
-    def obs(self, idxes: np.ndarray) -> np.ndarray:
-        """The observations before the transitions in these rows, a copy."""
-
-    def next_obs(self, idxes: np.ndarray) -> np.ndarray:
-        """The observations after the transitions in these rows, a copy."""
-
-    def get_state(self, n: int) -> dict[str, np.ndarray]:
-        """Everything about the first ``n`` rows, which are all that are filled."""
-
-    def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Takes up what `get_state` gave.
-
-        Raises:
-            ValueError: the arrays contradict each other.
-        """
-
-
-class SeparateObservations:
-    """Keeps both observations of every transition: fastest, and right for small ones.
+class Observations(ABC):
+    """The observations before and after each transition of a ring of transitions.
 
     Args:
         size: number of transitions.
@@ -93,15 +70,47 @@ class SeparateObservations:
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._size = size
         self._obs = np.empty((size, *shape), dtype)
-        self._next_obs = np.empty((size, *shape), dtype)
+
+    @abstractmethod
+    def write(self, start: int, obs: np.ndarray, next_obs: np.ndarray) -> None:
+        """Stores [N, …] pairs, N <= size, at the N rows from ``start`` on, which is where the last write ended."""
+
+    def obs(self, idxes: np.ndarray) -> np.ndarray:
+        """The observations before the transitions in these rows, a copy."""
+        return self._obs.take(idxes, axis=0)
+
+    @abstractmethod
+    def next_obs(self, idxes: np.ndarray) -> np.ndarray:
+        """The observations after the transitions in these rows, a copy."""
+
+    @abstractmethod
+    def get_state(self, n: int) -> dict[str, np.ndarray]:
+        """All about the first ``n`` rows, which are those that are filled; views where possible."""
+
+    @abstractmethod
+    def set_state(self, n: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Takes up what ``get_state(n)`` gave.
+
+        Raises:
+            KeyError: an array is missing.
+            ValueError: an array has the wrong shape or dtype, or they contradict each other.
+        """
+
+    def _checked(self, arrays: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
+        return checked_array(arrays, name, (n, *self._obs.shape[1:]), self._obs.dtype)
+
+
+class SeparateObservations(Observations):
+    """Keeps both observations of every transition: fastest, and right for small ones."""
+
+    def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        super().__init__(size, shape, dtype)
+        self._next_obs = np.empty_like(self._obs)
 
     def write(self, start: int, obs: np.ndarray, next_obs: np.ndarray) -> None:
         rows = ring_rows(start, len(obs), self._size)
         self._obs[rows] = obs
         self._next_obs[rows] = next_obs
-
-    def obs(self, idxes: np.ndarray) -> np.ndarray:
-        return self._obs.take(idxes, axis=0)
 
     def next_obs(self, idxes: np.ndarray) -> np.ndarray:
         return self._next_obs.take(idxes, axis=0)
@@ -109,55 +118,46 @@ class SeparateObservations:
     def get_state(self, n: int) -> dict[str, np.ndarray]:
         return {"obs": self._obs[:n], "next_obs": self._next_obs[:n]}
 
-    def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        _fill(self._obs, arrays["obs"], "obs")
-        _fill(self._next_obs, arrays["next_obs"], "next_obs")
+    def set_state(self, n: int, arrays: Mapping[str, np.ndarray]) -> None:
+        obs, next_obs = self._checked(arrays, "obs", n), self._checked(arrays, "next_obs", n)
+        self._obs[:n], self._next_obs[:n] = obs, next_obs
 
 
-class SharedObservations:
-    """Keeps an observation once where it ends one transition and begins another: half the memory for images.
+class SharedObservations(Observations):
+    """Keeps an observation once that ends one transition and begins another: half the memory, for images.
 
-    Each row knows the row whose observation is its next one. That is found out by comparing the bytes: row i of a
-    write follows row i of the write before if it begins with the observation that the other ended with. So one
-    environment may be stored step by step, N of them N rows at a time, and anything else in any order. Next observations that
-    nothing follows (the end of an episode) are kept apart, as are those of the last write.
+    Each row knows the row whose observation is its next one. That is found out by comparing bytes: row i of a write
+    follows row i of the write before if it begins with the observation that the other ended with. So one environment
+    may be stored step by step, N of them N rows at a time, and anything else in any order. Next observations that
+    nothing follows (at the end of an episode) are kept apart, as are those of the last write.
 
-    A row can only be followed by a younger one, and rows are overwritten from the oldest on: what a row refers to
-    outlives it.
-
-    Args:
-        size: number of transitions.
-        shape: shape of one observation.
-        dtype: its dtype.
+    Only a younger row can follow, and rows are overwritten from the oldest on: no row outlives the one it refers to.
     """
 
-    _APART, _LAST = -1, -2  # in the place of a row: in the dictionary, or of the last write
+    _APART, _LAST = -1, -2  # instead of a row: in the dictionary, or among those of the last write
 
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._size = size
-        self._obs = np.empty((size, *shape), dtype)
+        super().__init__(size, shape, dtype)
         self._next_row = np.zeros(size, np.int64)  # row of the next observation in `_obs`, or one of the two above
         self._apart: dict[int, np.ndarray] = {}  # next observations by row
-        self._last_obs = np.empty((0, *shape), dtype)  # next observations of the last write
         self._last_rows = np.empty(0, np.int64)
+        self._last_obs = np.empty((0, *shape), dtype)  # next observations of these rows
 
     def write(self, start: int, obs: np.ndarray, next_obs: np.ndarray) -> None:
-        n = len(obs)
-        rows = np.arange(start, start + n) % self._size
-        follows = _same_rows(self._last_obs, obs.astype(self._obs.dtype, copy=False))
-        self._next_row[self._last_rows[follows]] = rows[follows[:n]]
+        rows = (start + np.arange(len(obs))) % self._size
+        last = self._last_rows
+        follows = np.zeros(len(last), bool)
+        if len(last) == len(obs):
+            follows = _equal_rows(self._last_obs, obs.astype(self._obs.dtype, copy=False))
         for i in np.flatnonzero(~follows):
-            self._next_row[self._last_rows[i]] = self._APART
-            self._apart[int(self._last_rows[i])] = self._last_obs[i].copy()
+            self._next_row[last[i]] = self._APART
+            self._apart[int(last[i])] = self._last_obs[i].copy()
+        self._next_row[last[follows]] = rows[np.flatnonzero(follows)]
         for row in rows[self._next_row[rows] == self._APART]:
-            self._apart.pop(int(row), None)
+            del self._apart[int(row)]
         self._obs[rows] = obs
         self._next_row[rows] = self._LAST
-        self._last_obs = np.array(next_obs, self._obs.dtype)
-        self._last_rows = rows
-
-    def obs(self, idxes: np.ndarray) -> np.ndarray:
-        return self._obs.take(idxes, axis=0)
+        self._last_rows, self._last_obs = rows, np.array(next_obs, self._obs.dtype)
 
     def next_obs(self, idxes: np.ndarray) -> np.ndarray:
         next_row = self._next_row[idxes]
@@ -171,32 +171,49 @@ class SharedObservations:
         return found
 
     def get_state(self, n: int) -> dict[str, np.ndarray]:
-        apart = np.array(sorted(self._apart), np.int64)
+        apart = sorted(self._apart)
+        apart_obs = np.empty((len(apart), *self._obs.shape[1:]), self._obs.dtype)
+        for i, row in enumerate(apart):
+            apart_obs[i] = self._apart[row]
         return {
             "obs": self._obs[:n],
             "next_row": self._next_row[:n],
-            "apart_rows": apart,
-            "apart_obs": np.array([self._apart[row] for row in apart], self._obs.dtype).reshape(-1, *self._obs.shape[1:]),
+            "apart_obs": apart_obs,
             "last_rows": self._last_rows,
             "last_obs": self._last_obs,
         }
 
-    def set_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        n, next_row = len(arrays["obs"]), arrays["next_row"]
-        apart, last = arrays["apart_rows"], arrays["last_rows"]
-        consistent = (
-            all(np.asarray(rows).dtype == np.int64 and rows.ndim == 1 for rows in (next_row, apart, last))
-            and len(next_row) == n
-            and (n == 0 or (next_row.min() >= self._LAST and next_row.max() < n))
-            and np.array_equal(np.flatnonzero(next_row == self._APART), apart)
-            and np.array_equal(np.flatnonzero(next_row == self._LAST), np.sort(last))
-            and np.array_equal(last, last[:1] + np.arange(len(last)) - n * (last[:1] + np.arange(len(last)) >= n))
-            and arrays["apart_obs"].shape == (len(apart), *self._obs.shape[1:])
-            and arrays["last_obs"].shape == (len(last), *self._obs.shape[1:])
-        )
-        if not consistent:
-            raise ValueError("the rows of next observations in this replay buffer's state contradict each other")
-        _fill(self._obs, arrays["obs"], "obs")
-        self._next_row[:n] = next_row
-        self._apart = {int(row): obs.copy() for row, obs in zip(apart, arrays["apart_obs"], strict=True)}
-        self._last_obs, self._last_rows = arrays["last_obs"].copy(), last.copy()
+    def set_state(self, n: int, arrays: Mapping[str, np.ndarray]) -> None:
+        obs, next_row = self._checked(arrays, "obs", n), checked_array(arrays, "next_row", (n,), np.dtype(np.int64))
+        apart, last_rows = np.flatnonzero(next_row == self._APART), arrays["last_rows"]
+        apart_obs = self._checked(arrays, "apart_obs", len(apart))
+        last_obs = self._checked(arrays, "last_obs", len(last_rows))
+        in_order = (last_rows[:1] + np.arange(len(last_rows))) % self._size
+        if (
+            not np.array_equal(last_rows, in_order)
+            or not np.array_equal(np.sort(last_rows), np.flatnonzero(next_row == self._LAST))
+            or (n and not self._LAST <= next_row.min() <= next_row.max() < n)
+        ):
+            raise ValueError("next_row and last_rows of the replay buffer's state contradict each other")
+        self._obs[:n], self._next_row[:n] = obs, next_row
+        self._apart = {int(row): kept.copy() for row, kept in zip(apart, apart_obs, strict=True)}
+        self._last_rows, self._last_obs = last_rows.copy(), last_obs.copy()
+
+
+def checked_array(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of a saved state, converted to ``dtype``.
+
+    Raises:
+        KeyError: it is missing.
+        ValueError: it has another shape, or a dtype whose values ``dtype`` cannot hold.
+    """
+    array = arrays[name]
+    if array.shape != shape or not np.can_cast(array.dtype, dtype, "safe"):
+        raise ValueError(f"{name} must be {dtype}{list(shape)}, got {array.dtype}{list(array.shape)}")
+    return array.astype(dtype, copy=False)
+
+
+def _equal_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Which rows of two [N, …] arrays of one dtype are the same, byte by byte, [N]."""
+    first, second = (np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint8) for array in (first, second))
+    return (first == second).all(axis=1)

@@ -144,3 +144,27 @@ def run_directory(root: str | os.PathLike, name: str, new: bool = True) -> str:
             return path
         except FileExistsError:
             continue
+
+
+class TensorboardWriter:
+    """The event file of one run, as a context manager.
+
+    Args:
+        graph: ignored; there are no graphs any more.
+        tensorboard_log_path: folder of all runs; None for no file.
+        tb_log_name: name of the run.
+        new_tb_log: start a new run rather than continuing the latest.
+    """
+
+    def __init__(self, graph: Any, tensorboard_log_path: str | None, tb_log_name: str, new_tb_log: bool = True) -> None:
+        self.tensorboard_log_path, self.tb_log_name, self.new_tb_log = tensorboard_log_path, tb_log_name, new_tb_log
+        self.writer: EventWriter | None = None
+
+    def __enter__(self) -> EventWriter | None:
+        if self.tensorboard_log_path is not None:
+            self.writer = EventWriter(run_directory(self.tensorboard_log_path, self.tb_log_name, self.new_tb_log))
+        return self.writer
+
+    def __exit__(self, *error: object) -> None:
+        if self.writer is not None:
+            self.writer.close()

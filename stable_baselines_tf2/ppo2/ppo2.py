@@ -1,7 +1,9 @@
 """Proximal policy optimization with a clipped objective (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
 
-Each update collects ``n_steps`` steps of every environment and takes ``noptepochs`` passes over them, in ``nminibatches`` minibatches each.
-All these gradient steps are one compiled call. Recurrent policies train on whole sequences: a minibatch then holds some of the environments.
+Each update collects ``n_steps`` steps of every environment and takes ``noptepochs`` passes over them, in
+``nminibatches`` minibatches each. All these gradient steps are one compiled call. Recurrent policies train on whole
+sequences: a minibatch then holds some
+of the environments.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class PPO2(ActorCriticRLModel):
         vf_coef: weight of the value loss.
         max_grad_norm: largest norm of the gradient; None for no limit.
         lam: λ of generalized advantage estimation.
-        nminibatches: minibatches in each pass; with a recurrent policy the number of environments must be a multiple of it.
+        nminibatches: minibatches in each pass; with a recurrent policy the number of environments must be a multiple of
+            it.
         noptepochs: passes over a rollout.
         cliprange: ε of the policy's clipping, or a function as above.
         cliprange_vf: the same for the value function: None uses ``cliprange``, a negative number switches it off.
@@ -52,14 +55,27 @@ class PPO2(ActorCriticRLModel):
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its end.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
 
     Raises:
         ValueError: an argument that makes no sense, an unknown policy, or minibatches that do not come out even.
     """
 
-    saved = ("gamma", "n_steps", "vf_coef", "ent_coef", "max_grad_norm", "learning_rate", "lam", "nminibatches", "noptepochs",
-             "cliprange", "cliprange_vf", "bootstrap_timeouts")  # fmt: skip
+    saved = (
+        "gamma",
+        "n_steps",
+        "vf_coef",
+        "ent_coef",
+        "max_grad_norm",
+        "learning_rate",
+        "lam",
+        "nminibatches",
+        "noptepochs",
+        "cliprange",
+        "cliprange_vf",
+        "bootstrap_timeouts",
+    )
     loss_names: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "approxkl", "clipfrac")
     _loss_tags: ClassVar[dict[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
@@ -102,8 +118,15 @@ class PPO2(ActorCriticRLModel):
         bootstrap_timeouts: bool = False,
     ) -> None:
         super().__init__(
-            policy, env, _init_setup_model, verbose, requires_vec_env=True, policy_kwargs=policy_kwargs, seed=seed,
-            n_cpu_tf_sess=n_cpu_tf_sess)  # fmt: skip
+            policy,
+            env,
+            _init_setup_model,
+            verbose,
+            requires_vec_env=True,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
         self.gamma, self.n_steps, self.lam = gamma, n_steps, lam
         self.ent_coef, self.vf_coef, self.max_grad_norm = ent_coef, vf_coef, max_grad_norm
         self.learning_rate, self.cliprange, self.cliprange_vf = learning_rate, cliprange, cliprange_vf
@@ -113,21 +136,23 @@ class PPO2(ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
+    def _check_arguments(self, n_envs: int | None) -> None:
+        super()._check_arguments(n_envs)
         for name in ("nminibatches", "noptepochs"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        if n_envs is None:
+            return
         if self.policy.recurrent:
-            if self.env is not None and self.n_envs % self.nminibatches:
+            if n_envs % self.nminibatches:
                 raise ValueError(
-                    f"nminibatches: with a recurrent policy the number of environments ({self.n_envs}) must be a multiple of nminibatches "
+                    f"nminibatches: with a recurrent policy the number of environments ({n_envs}) must be a multiple of nminibatches "
                     f"({self.nminibatches})"
                 )
-        elif self.env is not None and self.n_batch % self.nminibatches:
+        elif n_envs * self.n_steps % self.nminibatches:
             raise ValueError(
-                f"nminibatches: n_steps * number of environments ({self.n_steps} * {self.n_envs} = {self.n_batch}) must be a multiple of "
+                f"nminibatches: n_steps * number of environments ({self.n_steps} * {n_envs} = {n_envs * self.n_steps}) must be a multiple of "
                 f"nminibatches ({self.nminibatches})"
             )
 
@@ -145,7 +170,9 @@ class PPO2(ActorCriticRLModel):
     def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
         inputs = dict(inputs)
         rows, sequences = inputs.pop("rows"), inputs.pop("sequences")
-        learning_rate, cliprange, cliprange_vf = (inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf"))
+        learning_rate, cliprange, cliprange_vf = (
+            inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf")
+        )
         per_sequence = {"states": inputs.pop("states")} if self.train_model.recurrent else {}
 
         def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
@@ -156,9 +183,13 @@ class PPO2(ActorCriticRLModel):
 
         return minibatch_steps(step, vector, state, inputs, rows, per_sequence, sequences, len(self.loss_names) + 1)
 
-    def _loss(self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _loss(
+        self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """L = L_policy - c_entropy · H + c_value · L_value, and the statistics in the order of ``loss_names``, then L."""
-        outputs = self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps)
+        outputs = self.train_model.with_weights(
+            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
+        )
         advantages = losses.standardize(batch["returns"] - batch["values"])
         neglogp = outputs.distribution.neglogp(batch["actions"])
         entropy = tf.reduce_mean(outputs.distribution.entropy())
@@ -178,12 +209,19 @@ class PPO2(ActorCriticRLModel):
         return rows.reshape(len(sequences), -1), sequences
 
     def _train(
-        self, batch: dict[str, np.ndarray], rows: np.ndarray, sequences: np.ndarray, learning_rate: float, cliprange: float, cliprange_vf: float
+        self,
+        batch: dict[str, np.ndarray],
+        rows: np.ndarray,
+        sequences: np.ndarray,
+        learning_rate: float,
+        cliprange: float,
+        cliprange_vf: float,
     ) -> dict[str, float]:
         """Runs the compiled training phase; returns the means of its statistics over all minibatches.
 
         Args:
-            batch: obs, actions, returns, values, neglogp [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
+            batch: obs, actions, returns, values, neglogp [B, …]; with a recurrent policy also starts [B] and states [N,
+                2H].
             rows: minibatches, [K, M].
             sequences: their environments, [K, S].
             learning_rate: step size.
@@ -191,7 +229,12 @@ class PPO2(ActorCriticRLModel):
             cliprange_vf: ε of the value function.
         """
         scalars = {"learning_rate": learning_rate, "cliprange": cliprange, "cliprange_vf": cliprange_vf}
-        inputs = {**batch, "rows": rows, "sequences": sequences, **{name: np.float32(value) for name, value in scalars.items()}}
+        inputs = {
+            **batch,
+            "rows": rows,
+            "sequences": sequences,
+            **{name: np.float32(value) for name, value in scalars.items()},
+        }
         vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
         means = statistics.mean(axis=0)
         named = dict(zip((*self.loss_names, "loss"), map(float, means), strict=True))
@@ -203,7 +246,13 @@ class PPO2(ActorCriticRLModel):
         cliprange = get_schedule_fn(self.cliprange)(progress)
         cliprange_vf = cliprange if self.cliprange_vf is None else get_schedule_fn(self.cliprange_vf)(progress)
         _, returns = generalized_advantage_estimation(
-            rollout.rewards.T, rollout.values.T, rollout.starts.T, rollout.last_values, rollout.last_dones, self.gamma, self.lam
+            rollout.rewards.T,
+            rollout.values.T,
+            rollout.starts.T,
+            rollout.last_values,
+            rollout.last_dones,
+            self.gamma,
+            self.lam,
         )
         rollout.returns = np.ascontiguousarray(returns.T, np.float32)
         arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values", "neglogp")}
@@ -213,8 +262,13 @@ class PPO2(ActorCriticRLModel):
         statistics = self._train(batch, *self._minibatches(), learning_rate, cliprange, cliprange_vf)
         if training.writer is not None:
             statistics |= {name: float(np.mean(arrays[name])) for name in ("returns", "values", "neglogp")}
-            statistics |= {"advantages": float(np.mean(rollout.returns - rollout.values)), "learning_rate": float(learning_rate)}
-            statistics |= {"cliprange": float(cliprange)} | ({"cliprange_vf": float(cliprange_vf)} if self._clips_values else {})
+            statistics |= {
+                "advantages": float(np.mean(rollout.returns - rollout.values)),
+                "learning_rate": float(learning_rate),
+            }
+            statistics |= {"cliprange": float(cliprange)} | (
+                {"cliprange_vf": float(cliprange_vf)} if self._clips_values else {}
+            )
         return statistics
 
     def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
@@ -223,7 +277,9 @@ class PPO2(ActorCriticRLModel):
             "n_updates": training.update,
             "total_timesteps": self.num_timesteps,
             "fps": training.fps,
-            "explained_variance": float(explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))),
+            "explained_variance": float(
+                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
+            ),
             **{name: statistics[name] for name in self.loss_names},
         }
 

@@ -1,7 +1,8 @@
 """Golden cases: what the original computes, and the drivers that ask this library the same.
 
-A case is a JSON file (what was built) with an npz file of the same stem (the arrays). A driver is a function from a `Case` to
-``{key: array}``, with the keys under which the npz keeps the expected arrays. Drivers register for the ``kind`` and
+A case is a JSON file (what was built) with an npz file of the same stem (the arrays). A driver is a function from a
+`Case` to ``{key: array}``, with the keys under which the npz keeps the expected arrays. Drivers register for the
+``kind`` and
 ``algorithm`` (forward, update) or the dotted legacy name (function) that they serve.
 """
 
@@ -16,7 +17,13 @@ from typing import Any
 
 import numpy as np
 
-EXPECTED = ("result/", "output/", "/loss/", "/param/", "/aux/")  # what a key with expected numbers starts with or contains
+EXPECTED = (
+    "result/",
+    "output/",
+    "/loss/",
+    "/param/",
+    "/aux/",
+)  # what a key with expected numbers starts with or contains
 
 
 @dataclasses.dataclass
@@ -29,7 +36,7 @@ class Case:
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
         """The arrays whose key starts with the prefix, keyed by the rest of the key."""
-        return {key[len(prefix):]: value for key, value in self.arrays.items() if key.startswith(prefix)}
+        return {key[len(prefix) :]: value for key, value in self.arrays.items() if key.startswith(prefix)}
 
     def argument_sets(self, prefix: str = "arg/") -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """(number, arguments) of each ``arg/<i>/`` group, in numeric order."""

@@ -24,7 +24,9 @@ def main() -> int:
     passed = failed = 0
     for path in sorted(path for folder in arguments.folders for path in folder.rglob("*.json")):
         algorithm = json.loads(path.read_text()).get("algorithm")
-        if arguments.only not in path.stem or (arguments.algorithm and algorithm and algorithm not in arguments.algorithm):
+        if arguments.only not in path.stem or (
+            arguments.algorithm and algorithm and algorithm not in arguments.algorithm
+        ):
             continue
         reason = run_case(path)
         passed, failed = passed + (reason is None), failed + (reason is not None)

@@ -114,7 +114,13 @@ def ppo2_runner(case: Case) -> dict[str, Any]:
         for run in range(len(a["last_values"])):
             rollout = collector.run()
             _, returns = generalized_advantage_estimation(
-                rollout.rewards.T, rollout.values.T, rollout.starts.T, rollout.last_values, rollout.last_dones, float(a["gamma"]), float(a["lam"])
+                rollout.rewards.T,
+                rollout.values.T,
+                rollout.starts.T,
+                rollout.last_values,
+                rollout.last_dones,
+                float(a["gamma"]),
+                float(a["lam"]),
             )
             values = {
                 "obs": rollout.flat(rollout.obs),

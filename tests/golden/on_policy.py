@@ -38,15 +38,21 @@ def _unscramble_noise(inputs: dict[str, np.ndarray]) -> np.ndarray | None:
     return np.concatenate([inputs[key] for key in parts], axis=-1) if parts else None
 
 
-def _forward(model: Any, inputs: dict[str, np.ndarray], state: np.ndarray | None) -> tuple[dict[str, Any], np.ndarray | None]:
+def _forward(
+    model: Any, inputs: dict[str, np.ndarray], state: np.ndarray | None
+) -> tuple[dict[str, Any], np.ndarray | None]:
     """Everything that acting computes for one step."""
     policy = model.train_model
     obs, mask, actions = inputs["obs"], inputs.get("mask"), inputs["actions"]
     noise = _unscramble_noise(inputs)
-    recurrent = dict(state=state, mask=mask) if policy.recurrent else {}
+    recurrent = {"state": state, "mask": mask} if policy.recurrent else {}
     acted, value, new_state, neglogp = policy.step(obs, **recurrent, noise=noise)
     outputs = policy.actor(*policy._inputs(obs, state, mask))
-    tensors = policy.with_weights(policy.params.vector, tf.constant(obs), *([tf.constant(state), tf.constant(mask, tf.float32)] if recurrent else []))
+    tensors = policy.with_weights(
+        policy.params.vector,
+        tf.constant(obs),
+        *([tf.constant(state), tf.constant(mask, tf.float32)] if recurrent else []),
+    )
     # The distribution of the compiled updates must agree with what acts.
     neglogp_of_input = tensors.distribution.neglogp(tf.constant(actions)).numpy()
     np.testing.assert_allclose(policy.sampler.neglogp(outputs.flat, actions), neglogp_of_input, rtol=1e-4, atol=1e-5)
@@ -128,7 +134,9 @@ def ppo2_update(case: Case) -> dict[str, Any]:
         rows = np.arange(len(batch["obs"]), dtype=np.int32)[np.newaxis]
         sequences = np.arange(len(batch.get("states", ())), dtype=np.int32)[np.newaxis]
         clip = float(inputs["cliprange"])
-        statistics = model._train(batch, rows, sequences, float(inputs["learning_rate"]), clip, float(inputs.get("cliprange_vf", clip)))
+        statistics = model._train(
+            batch, rows, sequences, float(inputs["learning_rate"]), clip, float(inputs.get("cliprange_vf", clip))
+        )
         results |= {f"step/{k}/loss/{name}": statistics[name] for name in model.loss_names} | _parameters(model, k)
     return results
 

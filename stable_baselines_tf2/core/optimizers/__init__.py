@@ -1,7 +1,7 @@
 """Optimizers with TensorFlow 1's arithmetic, as pure functions of flat vectors.
 
-An optimizer's state is a dictionary of tensors; ``step`` maps (weights, gradient, state, learning rate) to (weights, state) and
-works inside compiled functions.
+An optimizer's state is a dictionary of tensors; ``step`` maps (weights, gradient, state, learning rate) to (weights,
+state) and works inside compiled functions.
 """
 
 from __future__ import annotations
