@@ -368,31 +368,41 @@ class BaseRLModel(ABC):
 
         Raises:
             FileNotFoundError: there is no such file.
+            TypeError: ``kwargs`` that are no hyperparameters.
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
         archive = read_archive(load_path)
         if archive.data is None:
             raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
+        if archive.parameters is None:
+            raise ValueError(f"{load_path} is damaged: it holds no parameters")
         data = json_to_data(archive.data, custom_objects, allow_pickle)
-        for name in ("policy", "observation_space", "action_space"):
+        for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
             if name not in data:
                 raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
-        if "policy_kwargs" in kwargs and kwargs["policy_kwargs"] != data.get("policy_kwargs"):
+        if "policy_kwargs" in kwargs and data_to_json(kwargs["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
             raise ValueError(
-                f"policy_kwargs must equal those of the file, {data.get('policy_kwargs')}, not {kwargs['policy_kwargs']}"
+                f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
             )
-        model = cls(policy=data["policy"], env=None, _init_setup_model=False)
-        vars(model).update(data)
+        model = cls(policy=data.pop("policy"), env=None, _init_setup_model=False)
+        unknown = sorted(set(kwargs) - set(vars(model)))
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
+        vars(model).update({name: item for name, item in data.items() if name in (*cls.saved, *cls._saved_always)})
         vars(model).update(kwargs)
         model.observation_space = as_gymnasium_space(model.observation_space)
         model.action_space = as_gymnasium_space(model.action_space)
-        model.set_env(env)
         model.setup_model()
-        if archive.parameters is not None:
-            model.load_parameters(archive.parameters)
+        model.set_env(env)
+        model.load_parameters(archive.parameters)
         if archive.state:
-            model._restore_training_state(archive.state, archive.arrays)
+            try:
+                model._restore_training_state(archive.state, archive.arrays)
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"{load_path} is damaged: its training state cannot be restored ({error!r})") from error
+        elif env is not None:
+            model.set_random_seed(model.seed)
         return model
 
 
@@ -508,10 +518,14 @@ class ActorCriticRLModel(BaseRLModel):
         raise NotImplementedError
 
     @property
-    def _parameters(self) -> Parameters:
+    def _policy(self) -> Any:
         if self.train_model is None:
             raise ValueError("the model has not been built; call setup_model() first")
-        return self.train_model.params
+        return self.train_model
+
+    @property
+    def _parameters(self) -> Parameters:
+        return self._policy.params
 
     @property
     def act_model(self) -> Any:
@@ -529,15 +543,15 @@ class ActorCriticRLModel(BaseRLModel):
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """One step of acting: see `ActorCriticPolicy.step`."""
-        return self.train_model.step(*args, **kwargs)
+        return self._policy.step(*args, **kwargs)
 
     def proba_step(self, *args: Any, **kwargs: Any) -> Any:
         """Parameters of the action distribution: see `ActorCriticPolicy.proba_step`."""
-        return self.train_model.proba_step(*args, **kwargs)
+        return self._policy.proba_step(*args, **kwargs)
 
     def value(self, *args: Any, **kwargs: Any) -> np.ndarray:
         """Values of observations: see `ActorCriticPolicy.value`."""
-        return self.train_model.value(*args, **kwargs)
+        return self._policy.value(*args, **kwargs)
 
     # ------------------------------------------------------------ learning
     def set_env(self, env: Any) -> None:
@@ -561,10 +575,19 @@ class ActorCriticRLModel(BaseRLModel):
 
     def _make_runner(self) -> OnPolicyCollector:
         bounds = (self.action_space.low, self.action_space.high) if space_kind(self.action_space) == "Box" else None
+        policy, normalizer = self.train_model, self._vec_normalize_env
         timeout_discount = self.gamma if self.bootstrap_timeouts else None
-        policy = self.train_model
+        if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
+            raise ValueError("bootstrap_timeouts: VecNormalize must be outside of wrappers that change observations")
         return OnPolicyCollector(
-            self.env, policy.step, policy.value, self.n_steps, self.initial_state, bounds, timeout_discount
+            self.env,
+            policy.step,
+            policy.value,
+            self.n_steps,
+            self.initial_state,
+            bounds,
+            timeout_discount,
+            normalizer.normalize_obs if normalizer else None,  # infos hold observations as they were
         )
 
     def learn(
@@ -615,9 +638,10 @@ class ActorCriticRLModel(BaseRLModel):
         """Takes the outcome of an update, unless it went wrong.
 
         Raises:
-            FloatingPointError: a statistic is not finite.
+            FloatingPointError: a statistic or a new weight is not finite.
         """
-        require_finite(statistics, update)
+        # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
+        require_finite({**statistics, "a weight": vector.numpy()}, update)
         self._parameters.advance(vector)
         self._optimizer_state = state
 
@@ -704,14 +728,14 @@ class ActorCriticRLModel(BaseRLModel):
     # ------------------------------------------------------------ prediction
     def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
         """Observation as a batch, with state and mask; and whether it was one already."""
-        policy = self.train_model
+        policy = self._policy
         observation = np.asarray(observation)
         is_batch = policy.preprocessor.is_batch(observation)
         if not is_batch:
             observation = observation[np.newaxis]
         for name, value in (("state", state), ("mask", mask)):
-            if policy.recurrent and value is not None and len(value) != len(observation):
-                raise ValueError(f"{name} has {len(value)} rows for {len(observation)} observations")
+            if policy.recurrent and value is not None and np.shape(value)[:1] != (len(observation),):
+                raise ValueError(f"{name} has shape {np.shape(value)}, but there are {len(observation)} observations")
         return observation, state, mask, is_batch
 
     def predict(
@@ -774,6 +798,10 @@ class ActorCriticRLModel(BaseRLModel):
         actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
         if len(actions) != len(observation):
             raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
+        if space_kind(self.action_space) != "Box":
+            given, actions = actions, actions.astype(np.int64)
+            if (given != actions).any() or not all(map(self.action_space.contains, actions)):
+                raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
         outputs = policy.actor(*policy._inputs(observation, state, mask))
         log_probability = -policy.sampler.neglogp(outputs.flat, actions)[:, np.newaxis]
         result = log_probability if logp else np.exp(log_probability)

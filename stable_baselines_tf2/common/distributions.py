@@ -365,14 +365,16 @@ def make_proba_dist_type(ac_space: gymnasium.Space) -> ProbabilityDistributionTy
     """The distribution type for an action space.
 
     Raises:
-        ValueError: a Box with more than one axis.
+        ValueError: the actions are arrays with another number of axes than one, or do not start at 0.
         NotImplementedError: a space that is no Box, Discrete, MultiDiscrete or MultiBinary.
     """
     spaces = gymnasium.spaces
+    if np.any(getattr(ac_space, "start", 0)):
+        raise ValueError(f"the action space must start at 0, {ac_space} does not")
+    if isinstance(ac_space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary) and len(ac_space.shape) != 1:
+        raise ValueError(f"the action space must have one axis, {ac_space} has shape {ac_space.shape}")
     match ac_space:
         case spaces.Box():
-            if len(ac_space.shape) != 1:
-                raise ValueError(f"the action space must be a Box with one axis, not of shape {ac_space.shape}")
             return DiagGaussianProbabilityDistributionType(ac_space.shape[0])
         case spaces.Discrete():
             return CategoricalProbabilityDistributionType(int(ac_space.n))

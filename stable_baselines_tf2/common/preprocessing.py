@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
 from stable_baselines_tf2.common.spaces import space_kind
 
@@ -22,6 +23,7 @@ class Preprocessor:
 
     Raises:
         NotImplementedError: any other space.
+        ValueError: a MultiDiscrete with another number of axes than one.
     """
 
     def __init__(self, space: gymnasium.Space, scale: bool = False) -> None:
@@ -32,16 +34,18 @@ class Preprocessor:
             )
         self.shape = tuple(space.shape or ())
         self.dtype = np.dtype(np.int64 if self.kind in ("Discrete", "MultiDiscrete") else space.dtype)
-        self.start = int(space.start) if isinstance(space, gymnasium.spaces.Discrete) else 0
+        self.start = np.asarray(space.start if isinstance(space, Discrete | MultiDiscrete) else 0, np.int64)
         self._low = self._range = None
-        if isinstance(space, gymnasium.spaces.Box):
+        if isinstance(space, Box):
             low, high = space.low.astype(np.float32), space.high.astype(np.float32)
             if scale and np.isfinite(low).all() and np.isfinite(high).all() and (high != low).any():
                 self._low, self._range = low, high - low
         self._sizes: list[int] = []
-        if isinstance(space, gymnasium.spaces.Discrete):
+        if isinstance(space, Discrete):
             self._sizes = [int(space.n)]
-        elif isinstance(space, gymnasium.spaces.MultiDiscrete):
+        elif isinstance(space, MultiDiscrete):
+            if len(self.shape) != 1:
+                raise ValueError(f"a MultiDiscrete observation space must have one axis, not shape {self.shape}")
             self._sizes = [int(n) for n in space.nvec]
 
     @property
@@ -54,7 +58,7 @@ class Preprocessor:
         if self.kind == "Discrete":
             return tf.one_hot(obs - self.start, self._sizes[0])
         if self.kind == "MultiDiscrete":
-            parts = zip(tf.unstack(obs, axis=1), self._sizes, strict=True)
+            parts = zip(tf.unstack(obs - self.start, axis=1), self._sizes, strict=True)
             return tf.concat([tf.one_hot(part, size) for part, size in parts], axis=1)
         processed = tf.cast(obs, tf.float32)
         return processed if self._low is None else (processed - self._low) / self._range
@@ -64,7 +68,7 @@ class Preprocessor:
         if self.kind == "Discrete":
             return _one_hot(obs - self.start, self._sizes[0])
         if self.kind == "MultiDiscrete":
-            return np.concatenate([_one_hot(part, size) for part, size in zip(obs.T, self._sizes, strict=True)], axis=1)
+            return np.concatenate([_one_hot(part, size) for part, size in zip((obs - self.start).T, self._sizes, strict=True)], axis=1)
         processed = obs.astype(np.float32, copy=False)
         return processed if self._low is None else (processed - self._low) / self._range
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib
 import json
 import sys
@@ -45,7 +46,9 @@ def _encode_class(item: Any) -> dict[str, Any] | None:
 def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
     module, name = description["module"], description["name"]
     if module.startswith(f"{PACKAGE}."):
-        found = getattr(importlib.import_module(module), name, None)
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+        found = getattr(sys.modules.get(module), name, None)
     else:
         registered = (policy for family in _policy_registry.values() for policy in family.values())
         found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
@@ -154,15 +157,18 @@ def _decode(item: Any, allow_pickle: bool) -> Any:
     if not isinstance(item, dict):
         return item
     if KIND in item:
-        if item[KIND] not in _CODECS:
-            raise _Unknown(f"a description of kind {item[KIND]!r}")
+        kind = str(item[KIND])
+        if kind not in _CODECS:
+            raise _Unknown(f"a description of kind {kind!r}")
         try:
-            return _CODECS[item[KIND]].decode({key: part for key, part in item.items() if key != KIND})
+            return _CODECS[kind].decode({key: part for key, part in item.items() if key != KIND})
         except _Unknown:
             if not (allow_pickle and SERIALIZED in item):
                 raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"a damaged description of kind {kind!r} ({error!r})") from error
     if SERIALIZED in item:
-        content = base64.b64decode(item[SERIALIZED])
+        content = base64.b64decode(str(item[SERIALIZED]))
         return cloudpickle.loads(content) if allow_pickle else _read_safely(content, item.get(TYPE, "unknown"))
     return {key: _decode(part, allow_pickle) for key, part in item.items()}
 
@@ -213,7 +219,10 @@ def json_to_data(
     """
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise ValueError(f"custom_objects must be a dictionary or None, not {custom_objects!r}")
-    content = json.loads(json_string)
+    try:
+        content = json.loads(json_string)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the data of a model file must be JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"the data of a model file must be a JSON object, not {type(content).__name__}")
     custom_objects = custom_objects or {}
@@ -224,6 +233,8 @@ def json_to_data(
             continue
         try:
             data[key] = _decode(item, allow_pickle)
+        except ValueError as error:
+            raise ValueError(f"{key!r} of the model file is {error}") from error
         except _Unknown as error:
             raise ValueError(
                 f"{key!r} of the model file holds {error}, which cannot be restored without executing code from the file. Either pass "

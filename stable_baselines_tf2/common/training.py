@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -51,7 +52,7 @@ class Training:
         if (
             isinstance(total_timesteps, bool)
             or not isinstance(total_timesteps, int | float | np.number)
-            or total_timesteps < 0
+            or not 0 <= total_timesteps < float("inf")
         ):
             raise ValueError(
                 f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}"
@@ -74,38 +75,36 @@ class Training:
         if self.reset_num_timesteps:
             model.num_timesteps = 0
         self.callback.init_callback(model)
-        self._log = TensorboardWriter(
-            None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0
-        )
-        self.writer = self._log.__enter__()
-        self._verbosity = model._verbosity()
-        self._verbosity.__enter__()
-        self.start_time = time.perf_counter()
-        self._first_step = model.num_timesteps
-        self.callback.on_training_start(
-            {
-                "self": model,
-                "total_timesteps": self.total_timesteps,
-                "callback": self.callback,
-                "log_interval": self.log_interval,
-                "tb_log_name": self.tb_log_name,
-                "reset_num_timesteps": self.reset_num_timesteps,
-                "writer": self.writer,
-            },
-            {},
-        )
+        with contextlib.ExitStack() as opened:
+            log = TensorboardWriter(
+                None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0
+            )
+            self.writer = opened.enter_context(log)
+            opened.enter_context(model._verbosity())
+            self.start_time = time.perf_counter()
+            self._first_step = model.num_timesteps
+            self.callback.on_training_start(
+                {
+                    "self": model,
+                    "total_timesteps": self.total_timesteps,
+                    "callback": self.callback,
+                    "log_interval": self.log_interval,
+                    "tb_log_name": self.tb_log_name,
+                    "reset_num_timesteps": self.reset_num_timesteps,
+                    "writer": self.writer,
+                },
+                {},
+            )
+            self._opened = opened.pop_all()  # the block has not failed: they stay open
         return self
 
     def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
-        try:
+        with self._opened:
             self.model._sync()
             if error_type is None or issubclass(error_type, KeyboardInterrupt):
                 self.callback.on_training_end()
             else:
                 self._close_progress_bar()
-        finally:
-            self._log.__exit__(None, None, None)
-            self._verbosity.__exit__(None, None, None)
 
     def _close_progress_bar(self) -> None:
         for callback in getattr(self.callback, "callbacks", []):

@@ -99,14 +99,17 @@ def read_archive(source: PathOrFile) -> Archive:
 
     Raises:
         FileNotFoundError: there is no such file.
+        TypeError: ``source`` is neither a path nor a file object.
         ValueError: the file is no model file, or it is damaged.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
-        if not os.path.exists(path) and os.path.exists(f"{path}.zip"):
+        if not os.path.isfile(path) and os.path.exists(f"{path}.zip"):
             path = f"{path}.zip"
         with open(path, "rb") as file:
             return _read_archive(file, path)
+    if not hasattr(source, "read"):
+        raise TypeError(f"expected the path of a model file or a binary file object, got {source!r}")
     return _read_archive(source, getattr(source, "name", "the file"))
 
 
@@ -123,11 +126,13 @@ def _read_archive(file: IO[bytes], name: str) -> Archive:
             if "parameters" in names:
                 arrays = bytes_to_arrays(members.read("parameters"))
                 order = json.loads(members.read("parameter_list")) if "parameter_list" in names else None
-                if not isinstance(order, list) or sorted(order) != sorted(arrays):
+                if not isinstance(order, list) or sorted(map(str, order)) != sorted(arrays):
                     raise ValueError(f"{name} is damaged: its parameter_list does not name its parameters")
                 archive.parameters = OrderedDict((key, arrays[key]) for key in order)
             if "training_state" in names:
                 archive.state = json.loads(members.read("training_state"))
+                if not isinstance(archive.state, dict):
+                    raise ValueError(f"{name} is damaged: its training_state is a {type(archive.state).__name__}")
             if "training_arrays" in names:
                 archive.arrays = bytes_to_arrays(members.read("training_arrays"))
             return archive
@@ -136,6 +141,7 @@ def _read_archive(file: IO[bytes], name: str) -> Archive:
         EOFError,
         KeyError,
         NotImplementedError,
+        RuntimeError,  # a member is marked as encrypted
         UnicodeDecodeError,
         json.JSONDecodeError,
     ) as error:
@@ -158,6 +164,8 @@ def bytes_to_arrays(content: bytes) -> dict[str, np.ndarray]:
     Raises:
         ValueError: the bytes are no npz file, or hold objects.
     """
+    if content[:2] != b"PK":
+        raise ValueError("damaged arrays: they are no npz file")
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}

@@ -52,6 +52,7 @@ class OnPolicyCollector:
         action_bounds: lowest and highest action that the environment takes; None where actions need no clipping.
         timeout_discount: the discount γ if an episode cut off by a time limit counts as unfinished: the discounted
             value of its last observation is then added to its last reward. None treats it as ended.
+        prepare_last: brings such last observations into the form of the others, where the environment does not.
     """
 
     def __init__(
@@ -63,9 +64,11 @@ class OnPolicyCollector:
         initial_state: np.ndarray | None = None,
         action_bounds: tuple[np.ndarray, np.ndarray] | None = None,
         timeout_discount: float | None = None,
+        prepare_last: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
         self.env, self.n_steps = env, n_steps
         self._step, self._value, self._bounds, self._timeout_discount = step, value, action_bounds, timeout_discount
+        self._prepare_last = prepare_last
         self.obs = env.reset()
         self.states = initial_state
         self.dones = np.zeros(env.num_envs, bool)
@@ -153,5 +156,7 @@ class OnPolicyCollector:
         cut = [i for i, info in enumerate(infos) if self.dones[i] and info.get("TimeLimit.truncated")]
         if cut:
             last_obs = np.stack([infos[i]["terminal_observation"] for i in cut])
+            if self._prepare_last is not None:
+                last_obs = self._prepare_last(last_obs)
             values = self._value(last_obs, None if states is None else states[cut], np.zeros(len(cut), bool))
             rewards[cut] += self._timeout_discount * values

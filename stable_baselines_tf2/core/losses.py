@@ -57,13 +57,12 @@ def clipped_surrogate(
     return loss, 0.5 * tf.reduce_mean(tf.square(log_ratio)), tf.reduce_mean(outside)
 
 
-def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: Tensor | None) -> Tensor:
-    """Half the mean squared error, pessimistic about values that moved by more than ``clip`` (None: plain)."""
+def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip: Tensor) -> Tensor:
+    """Half the mean squared error, pessimistic about values that moved by more than ``clip`` (negative: plain)."""
     error = tf.square(values - returns)
-    if clip is not None:
-        near = old_values + tf.clip_by_value(values - old_values, -clip, clip)
-        error = tf.maximum(error, tf.square(near - returns))
-    return 0.5 * tf.reduce_mean(error)
+    near = old_values + tf.clip_by_value(values - old_values, -clip, clip)
+    pessimistic = tf.maximum(error, tf.square(near - returns))
+    return 0.5 * tf.reduce_mean(tf.where(clip < 0.0, error, pessimistic))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:

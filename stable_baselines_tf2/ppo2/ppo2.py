@@ -194,8 +194,7 @@ class PPO2(ActorCriticRLModel):
         neglogp = outputs.distribution.neglogp(batch["actions"])
         entropy = tf.reduce_mean(outputs.distribution.entropy())
         policy_loss, approxkl, clipfrac = losses.clipped_surrogate(neglogp, batch["neglogp"], advantages, cliprange)
-        value_clip = cliprange_vf if self._clips_values else None
-        value_loss = losses.clipped_value_loss(outputs.value, batch["values"], batch["returns"], value_clip)
+        value_loss = losses.clipped_value_loss(outputs.value, batch["values"], batch["returns"], cliprange_vf)
         loss = policy_loss - self.ent_coef * entropy + self.vf_coef * value_loss
         return loss, (policy_loss, value_loss, entropy, approxkl, clipfrac, loss)
 
@@ -228,6 +227,8 @@ class PPO2(ActorCriticRLModel):
             cliprange: ε.
             cliprange_vf: ε of the value function.
         """
+        if not self._clips_values:
+            cliprange_vf = -1.0
         scalars = {"learning_rate": learning_rate, "cliprange": cliprange, "cliprange_vf": cliprange_vf}
         inputs = {
             **batch,
