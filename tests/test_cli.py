@@ -150,6 +150,7 @@ def test_benchmark_trains_appends_and_reports(tmp_path, tasks_file, capsys):
     assert "no result" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("ignore:n_cpu_tf_sess")  # each run of the command has a process of its own
 def test_train_task_repeats_itself():
     first, second = (benchmark.train_task(TASK, 1) for _ in range(2))
     assert {**first, "seconds": 0} == {**second, "seconds": 0}
