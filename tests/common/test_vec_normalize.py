@@ -95,7 +95,7 @@ class Bomb:
 def test_files_that_are_refused(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ValueError, match="pickle"):
+    with pytest.raises(ValueError, match="no normalization statistics.*not among what is restored"):
         VecNormalize.load(path, venv())
     for content in (b"", b"nonsense", b"PK\x03\x04 cut off"):
         path.write_bytes(content)

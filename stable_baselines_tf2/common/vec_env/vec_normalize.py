@@ -232,15 +232,16 @@ def _write(path: str | os.PathLike, kind: str, settings: dict[str, Any], arrays:
 def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads settings and arrays of a file that holds normalization statistics: the one place that knows its formats."""
     with open(path, "rb") as file:
-        magic = file.read(2)
+        is_pickle = file.read(1) == b"\x80"  # of Stable Baselines
         file.seek(0)
-        if magic[:1] == b"\x80":
-            raise ValueError(f"{os.fspath(path)} is a pickle, which could execute anything and is not loaded here")
         try:
-            with np.load(file, allow_pickle=False) as data:
-                arrays = {name: data[name] for name in data.files}
-            header = json.loads(str(arrays.pop("header")))
-            found, settings = header["kind"], header["settings"]
+            if is_pickle:
+                found, settings, arrays = _from_pickle(file.read())
+            else:
+                with np.load(file, allow_pickle=False) as data:
+                    arrays = {name: data[name] for name in data.files}
+                header = json.loads(str(arrays.pop("header")))
+                found, settings = header["kind"], header["settings"]
         except Exception as error:  # zipfile, NumPy and JSON each have their own ways to refuse a file
             raise ValueError(f"{os.fspath(path)} holds no normalization statistics: {error}") from error
     if found != kind:
@@ -248,4 +249,21 @@ def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str,
     missing = {*_CONTENTS[kind][0], *_CONTENTS[kind][1]} - {*settings, *arrays}
     if missing:
         raise ValueError(f"{os.fspath(path)} is incomplete: it lacks {sorted(missing)}")
+    for name in _CONTENTS[kind][0]:
+        if not isinstance(settings[name], bool | int | float | np.number):
+            raise ValueError(f"{os.fspath(path)} is damaged: its {name} is a {type(settings[name]).__name__}")
     return settings, arrays
+
+
+def _from_pickle(content: bytes) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
+    """Kind, settings and arrays of a file of Stable Baselines, read without executing it."""
+    from stable_baselines_tf2.migration.unpickle import Placeholder, loads
+
+    found = loads(content)
+    if isinstance(found, RunningMeanStd):
+        return "RunningMeanStd", {}, vars(found)
+    if not isinstance(found, Placeholder) or found.state is None:
+        raise ValueError(f"it holds {type(found).__name__}")
+    statistics = {name: vars(found.state[name]) for name in _STATISTICS}
+    arrays = {f"{name}.{key}": moments[key] for name, moments in statistics.items() for key in _MOMENTS}
+    return found.name.rpartition(".")[2], found.state, arrays
