@@ -1,11 +1,11 @@
 """Pickles of Stable Baselines, read without executing anything.
 
-`parse` turns a pickle into a tree in which classes and functions are only names (`Global`) and what the pickle wants to
-call is only noted (`Call`); Python's own unpickler has no part in it. `Builder` then makes those objects that the rules at
-the end of this module list, each by a function written for it. `loads` does both and refuses everything else by name.
+`parse` turns a pickle into a tree in which classes and functions are only names (`Global`) and what the pickle wants
+to call is only noted (`Call`); Python's own unpickler has no part in it. `Builder` then makes those objects that the
+rules at the end of this module list, each by a function written for it. `loads` does both and refuses the rest by name.
 
-Schedules were stored as functions, by value. They are recognised by their bytecode, which is compared but never run, and
-their number is taken from the closure.
+Schedules were stored as functions, by value. They are recognised by their bytecode, which is compared but never run,
+and their number is taken from the closure.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def parse(content: bytes) -> Parsed:
     machine = _Machine()
     try:
         for position, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-            if position == 0 and (opcode.name != "PROTO" or not 2 <= argument <= 5):
+            if position == 0 and (opcode.name != "PROTO" or argument not in range(2, 6)):
                 raise UnsafePickle("it is no pickle of protocol 2 to 5")
             machine.step(opcode.name, argument)
         return Parsed(machine.stack.pop(), tuple(machine.names))
@@ -401,7 +401,7 @@ def _dtype(builder: Builder, call: Call) -> np.dtype:
     return np.dtype(code).newbyteorder(order)
 
 
-def _from_bytes(shape: Any, dtype: Any, data: Any, order: str = "C") -> np.ndarray:
+def _from_bytes(shape: Any, dtype: Any, data: Any, fortran: bool = False) -> np.ndarray:
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
         raise UnsafePickle("an array in it is not made of numbers")
     if (
@@ -410,17 +410,17 @@ def _from_bytes(shape: Any, dtype: Any, data: Any, order: str = "C") -> np.ndarr
         or math.prod(shape) * dtype.itemsize != len(data)
     ):
         raise UnsafePickle(f"an array of shape {_shown(shape)} in it has {len(data)} bytes")
-    return np.ndarray(shape, dtype, data, order=order).copy(order)  # type: ignore[call-overload]
+    return np.ndarray(shape, dtype, data, order="F" if fortran else "C").copy("K")
 
 
 def _array(builder: Builder, call: Call) -> np.ndarray:
     _, shape, dtype, fortran, data = builder.build(call.state)
-    return _from_bytes(shape, dtype, data, "F" if fortran else "C")
+    return _from_bytes(shape, dtype, data, fortran)
 
 
 def _array_from_buffer(builder: Builder, call: Call) -> np.ndarray:
     data, dtype, shape, order = builder.build(call.args)
-    return _from_bytes(shape, dtype, data, order)
+    return _from_bytes(shape, dtype, data, order == "F")
 
 
 def _scalar(builder: Builder, call: Call) -> Any:
@@ -453,7 +453,10 @@ def _space(builder: Builder, call: Call) -> spaces.Space:
         return spaces.Dict(OrderedDict(attributes["spaces"]))
     if kind == "Tuple":
         return spaces.Tuple(attributes["spaces"])
-    description = {"type": kind, **{key: attributes[key] for key in ("n", "nvec", "start") if key in attributes}}
+    description: dict[str, Any] = {
+        "type": kind,
+        **{key: attributes[key] for key in ("n", "nvec", "start") if key in attributes},
+    }
     if kind == "Box":
         low, high = np.asarray(attributes["low"]), np.asarray(attributes["high"])
         dtype = np.dtype(attributes.get("dtype", np.float32))
@@ -537,7 +540,7 @@ def _activation(_: Builder, name: Global) -> Any:
 
 
 # ---------------------------------------------------------------- functions and classes that were stored by value
-# `return value` and `return progress * value`, the value being in the closure: bytecode of Python 3.6 to 3.10 and of 3.5.
+# `return value` and `return progress * value`, the value being in the closure: bytecode of Python 3.6-3.10 and of 3.5.
 _SCHEDULES: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
     b"\x88\x00S\x00": ConstantFunction,
     b"\x88\x00\x00S": ConstantFunction,
