@@ -48,7 +48,7 @@ def check_memory(n_bytes: int, what: str) -> None:
     message = f"{what} needs {n_bytes / 2**30:.1f} GiB of memory when full, but this machine has "
     if n_bytes > total:
         raise MemoryError(f"{message}{total / 2**30:.1f} GiB")
-    warnings.warn(f"{message}{free / 2**30:.1f} GiB free", UserWarning, stacklevel=4)
+    warnings.warn(f"{message}{free / 2**30:.1f} GiB free", UserWarning, stacklevel=3)
 
 
 def ring_rows(start: int, n: int, size: int) -> slice | np.ndarray:
@@ -68,6 +68,7 @@ class Observations(ABC):
     """
 
     def __init__(self, size: int, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
         self._size = size
         self._obs = np.empty((size, *shape), dtype)
 
@@ -97,7 +98,7 @@ class Observations(ABC):
         """
 
     def _checked(self, arrays: Mapping[str, np.ndarray], name: str, n: int) -> np.ndarray:
-        return checked_array(arrays, name, (n, *self._obs.shape[1:]), self._obs.dtype)
+        return checked_array(arrays, name, (n, *self.shape), self.dtype)
 
 
 class SeparateObservations(Observations):
@@ -148,7 +149,7 @@ class SharedObservations(Observations):
         last = self._last_rows
         follows = np.zeros(len(last), bool)
         if len(last) == len(obs):
-            follows = _equal_rows(self._last_obs, obs.astype(self._obs.dtype, copy=False))
+            follows = _equal_rows(self._last_obs, obs.astype(self.dtype, copy=False))
         for i in np.flatnonzero(~follows):
             self._next_row[last[i]] = self._APART
             self._apart[int(last[i])] = self._last_obs[i].copy()
@@ -157,7 +158,7 @@ class SharedObservations(Observations):
             del self._apart[int(row)]
         self._obs[rows] = obs
         self._next_row[rows] = self._LAST
-        self._last_rows, self._last_obs = rows, np.array(next_obs, self._obs.dtype)
+        self._last_rows, self._last_obs = rows, np.array(next_obs, self.dtype)
 
     def next_obs(self, idxes: np.ndarray) -> np.ndarray:
         next_row = self._next_row[idxes]
@@ -172,7 +173,7 @@ class SharedObservations(Observations):
 
     def get_state(self, n: int) -> dict[str, np.ndarray]:
         apart = sorted(self._apart)
-        apart_obs = np.empty((len(apart), *self._obs.shape[1:]), self._obs.dtype)
+        apart_obs = np.empty((len(apart), *self.shape), self.dtype)
         for i, row in enumerate(apart):
             apart_obs[i] = self._apart[row]
         return {

@@ -61,7 +61,14 @@ class Case:
 
 Driver = Callable[[Case], dict[str, Any]]
 DRIVERS: dict[tuple[str, str], Driver] = {}
-DRIVER_MODULES = ("functions", "functions_env", "functions_distributions", "functions_plots", "on_policy")
+DRIVER_MODULES = (
+    "functions",
+    "functions_env",
+    "functions_distributions",
+    "functions_plots",
+    "functions_buffers",
+    "on_policy",
+)
 
 
 def driver(kind: str, *names: str) -> Callable[[Driver], Driver]:
