@@ -1,0 +1,95 @@
+"""Compiled phases: minibatches in one call, traced once for each combination of shapes."""
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.optimizers import Adam, RMSProp
+from stable_baselines_tf2.core.phases import CompiledPhase, gradient_step, minibatch_steps, shuffled_minibatches
+
+
+def quadratic(target):
+    def loss(vector):
+        value = tf.reduce_sum(tf.square(vector - target))
+        return value, (value, tf.reduce_max(vector))
+
+    return loss
+
+
+def test_gradient_step():
+    optimizer = RMSProp(decay=0.0, epsilon=0.0)
+    state = optimizer.initial_state(2)
+    vector, state, statistics = gradient_step(
+        quadratic(tf.constant([1.0, 0.0])), optimizer, tf.constant([3.0, -1.0]), state, tf.constant(0.5)
+    )
+    np.testing.assert_allclose(vector, [2.5, -0.5])  # by the sign of the gradient
+    np.testing.assert_allclose(statistics, [5, 3])  # from before the step
+    np.testing.assert_allclose(state["rmsprop/mean_square"], [16, 4])
+
+
+def test_gradient_step_clips():
+    optimizer = RMSProp(decay=0.0, epsilon=1.0)
+    vector, *_ = gradient_step(
+        quadratic(0.0), optimizer, tf.constant([30.0, 40.0]), optimizer.initial_state(2), tf.constant(1.0), 5.0
+    )
+    np.testing.assert_allclose(vector, [30 - 3 / np.sqrt(10), 40 - 4 / np.sqrt(17)], rtol=1e-6)
+
+
+def test_minibatch_steps_are_single_steps_in_turn():
+    rng = np.random.default_rng(0)
+    x, per_env = rng.normal(size=(6, 2)).astype(np.float32), np.float32([[10], [20], [30]])
+    rows, sequences = np.array([[0, 3], [5, 5], [1, 2]], np.int32), np.array([[0, 1], [2, 2], [1, 0]], np.int32)
+
+    def step(vector, state, batch):
+        loss = quadratic(tf.reduce_mean(batch["x"], axis=0) + tf.reduce_mean(batch["states"]))
+        return gradient_step(loss, Adam(), vector, state, tf.constant(0.1))
+
+    def phase(vector, state, inputs):
+        return minibatch_steps(
+            step, vector, state, {"x": inputs["x"]}, inputs["rows"], {"states": inputs["s"]}, inputs["sequences"], 2
+        )
+
+    inputs = {"x": x, "rows": rows, "s": per_env, "sequences": sequences}
+    vector, state, statistics = CompiledPhase(phase, jit_compile=True)(tf.zeros(2), Adam().initial_state(2), inputs)
+    expected, expected_state = tf.zeros(2), Adam().initial_state(2)
+    for k in range(3):
+        batch = {"x": tf.constant(x[rows[k]]), "states": tf.constant(per_env[sequences[k]])}
+        expected, expected_state, values = step(expected, expected_state, batch)
+        np.testing.assert_allclose(statistics[k], values, rtol=1e-5)
+    np.testing.assert_allclose(vector, expected, rtol=1e-5)
+    for name, value in expected_state.items():
+        np.testing.assert_allclose(state[name], value, rtol=1e-5)
+
+
+def test_a_phase_is_traced_once_for_each_combination_of_shapes():
+    traces = []
+
+    def phase(vector, state, inputs):
+        traces.append(1)
+        moved = vector + inputs["b"] * tf.reduce_sum(inputs["a"])
+        return moved, {"n": state["n"] + 1}, tf.stack([moved[0], state["m"]])
+
+    def phase_with_state(vector, state, inputs):
+        vector, new, statistics = phase(vector, state, inputs)
+        return vector, {**new, "m": state["m"] * 2}, statistics
+
+    compiled = CompiledPhase(phase_with_state, jit_compile=False)
+    vector, state = tf.zeros(2), {"n": tf.constant(0.0), "m": tf.constant(1.0)}
+    for b in (1.0, 2.0, 3.0):
+        inputs = {"b": np.float32(b), "a": np.ones(2, np.float32)}
+        vector, state, statistics = compiled(vector, state, inputs)
+    assert len(traces) == compiled.n_traces == 1
+    np.testing.assert_array_equal(vector, [12, 12])
+    assert float(state["n"]) == 3 and float(state["m"]) == 8
+    np.testing.assert_array_equal(statistics, [12, 4])
+    compiled(vector, state, {"b": np.float32(1), "a": np.ones(3, np.float32)})
+    assert compiled.n_traces == 2
+    compiled(vector, state, {"b": np.float32(1), "a": np.ones(3, np.float64).astype(np.float32)})
+    assert compiled.n_traces == 2
+
+
+def test_shuffled_minibatches_visit_everything_once_in_each_epoch():
+    rows = shuffled_minibatches(np.random.default_rng(0), n_epochs=3, n_minibatches=4, n_items=20)
+    assert rows.shape == (12, 5) and rows.dtype == np.int32
+    epochs = rows.reshape(3, 20)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(20), (3, 1)))
+    assert not np.array_equal(epochs[0], epochs[1])
