@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stable_baselines_tf2.cli import support
 
@@ -18,7 +18,7 @@ HELP = "train PPO2 on CartPole-v1 until it is solved, then evaluate, save and re
 ENV_ID = "CartPole-v1"
 SOLVED = 475.0  # mean return over EVAL_EPISODES deterministic episodes, of at most 500
 EVAL_EPISODES = 100
-HYPERPARAMS = {
+HYPERPARAMS: dict[str, Any] = {
     "n_steps": 32,
     "nminibatches": 1,
     "noptepochs": 20,

@@ -72,7 +72,7 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=not_negative, help="seed of everything random")
 
 
-def find_algorithm(name: str) -> type[BaseRLModel]:
+def find_algorithm(name: str) -> type[Any]:
     """Returns the class of an algorithm.
 
     Raises:
