@@ -156,10 +156,7 @@ class ReplayBuffer:
         Raises:
             IndexError: nothing is stored in one of the rows.
         """
-        idxes = self._checked_rows(idxes)
-        if self._observations is None:
-            raise IndexError("idxes name rows of a replay buffer that is empty")
-        return self._gather(idxes, env)
+        return self._gather(self._checked_rows(idxes), env)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What is stored, as JSON values and named arrays.
@@ -242,7 +239,7 @@ class ReplayBuffer:
         known = self._space if self._observations is None else self._observations
         wanted = {"obs_t": obs.shape[1:] if known is None else known.shape, "reward": (), "done": ()}
         wanted["obs_tp1"] = wanted["obs_t"]
-        if columns and self._columns:
+        if self._columns:
             wanted["action"] = self._columns["actions"].shape[1:]
         for name, shape in wanted.items():
             if values[name].shape[1:] != tuple(shape):
@@ -272,7 +269,7 @@ class ReplayBuffer:
         n_bytes = _bytes_of(shape, dtype)
         check_memory(
             self._size * (n_bytes if n_bytes >= SHARED_BYTES else 2 * n_bytes),
-            f"a replay buffer for {self._size} transitions with observations {dtype}{list(shape)}",
+            f"a replay buffer of size {self._size} with observations {dtype}{list(shape)}",
         )
 
     def _draw(self, n: int, generator: np.random.Generator | None) -> np.ndarray:
@@ -296,7 +293,8 @@ class ReplayBuffer:
 
     def _gather(self, idxes: np.ndarray, env: Any) -> tuple[np.ndarray, ...]:
         observations, columns = self._observations, self._columns
-        assert observations is not None  # for type checkers: there are rows, so it has been allocated
+        if observations is None:
+            raise IndexError("the replay buffer is empty: there is nothing to gather")
         obs, next_obs = observations.obs(idxes), observations.next_obs(idxes)
         actions, rewards, dones = (columns[name].take(idxes, axis=0) for name in _COLUMNS)
         if env is not None:
@@ -340,7 +338,8 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         rows = super()._insert(*values)
         idxes = np.arange(rows.start, rows.stop) if isinstance(rows, slice) else rows
         if len(idxes):
-            self._sums[idxes] = self._minima[idxes] = self._max_priority**self._alpha
+            where = int(idxes[0]) if len(idxes) == 1 else idxes  # trees are faster with a number
+            self._sums[where] = self._minima[where] = self._max_priority**self._alpha
         return rows
 
     def sample(  # type: ignore[override] # the legacy place of beta

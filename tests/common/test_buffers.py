@@ -304,6 +304,7 @@ def test_damaged_states_are_refused_and_change_nothing():
         (lambda: filled().sample_indices(-2, 4), ValueError, "n_batches must be positive, got -2"),
         (lambda: filled().gather(np.array([10])), IndexError, r"in \[0, 9\], got 10 to 10"),
         (lambda: filled().gather([-1, 2]), IndexError, r"in \[0, 9\], got -1 to 2"),
+        (lambda: ReplayBuffer(3).gather(np.zeros(0, int)), IndexError, "empty"),
         (lambda: filled().gather(np.zeros(2)), TypeError, "must be integers, got dtype float64"),
         (lambda: filled().add([1, 2], 0, 0, 0, 0), ValueError, r"each obs_t must have the shape \[\], got \[2\]"),
         (lambda: filled().add(1, 0, 0, [3], 0), ValueError, r"each obs_tp1 must have the shape \[\], got \[1\]"),
@@ -374,13 +375,13 @@ def test_memory_is_checked_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(replay, "system_memory", lambda: (2**20, 2**18))
     image = gymnasium.spaces.Box(0, 255, (32, 32), np.uint8)
     ReplayBuffer(256, image)  # just fits, as each image counts once
-    with pytest.warns(UserWarning, match=r"257 transitions with observations uint8\[32, 32\]"):
+    with pytest.warns(UserWarning, match=r"size 257 with observations uint8\[32, 32\]"):
         ReplayBuffer(257, image)
-    with pytest.raises(MemoryError, match="1025 transitions"):
+    with pytest.raises(MemoryError, match="size 1025 "):
         ReplayBuffer(1025, image)
-    with pytest.raises(MemoryError, match="20000 transitions"):
+    with pytest.raises(MemoryError, match="size 20000 "):
         PrioritizedReplayBuffer(20_000, 0.5, box(8))  # each observation counts twice
-    with pytest.raises(MemoryError, match="20000 transitions"):  # without a space it shows later
+    with pytest.raises(MemoryError, match="size 20000 "):  # without a space it shows later
         ReplayBuffer(20_000).add(np.zeros(8), 0, 0.0, np.zeros(8), False)
     monkeypatch.setattr(replay, "system_memory", lambda: None)
     assert ReplayBuffer(20_000, image).buffer_size == 20_000

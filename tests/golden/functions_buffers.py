@@ -51,7 +51,7 @@ def prioritized_replay_buffer(case: Case) -> dict[str, Any]:
             for number in numbers:
                 buffer.add(number, number, float(number), number, 0.0)
         obs, _, _, _, _, weights, idxes = buffer.sample(len(step["priorities"]), beta=float(step["beta"]))
-        order = np.argsort(idxes) if "sort" in step else slice(None)
+        order = np.argsort(idxes, kind="stable") if "sort" in step else slice(None)
         buffer.update_priorities(idxes[order], step["priorities"][order])
         leaves = buffer._sums[np.arange(size)]
         results.update(
