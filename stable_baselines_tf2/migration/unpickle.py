@@ -11,6 +11,7 @@ and their number is taken from the closure.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import math
 import pickletools
@@ -45,7 +46,7 @@ class Global:
     module: str
     name: str
 
-    @property
+    @functools.cached_property
     def path(self) -> str:
         """Dotted name, in the spelling that the rules use: several libraries moved their modules over time."""
         path = f"{self.module}.{self.name}"
@@ -56,6 +57,7 @@ class Global:
 
 
 _MOVED = {
+    "__builtin__.": "builtins.",  # protocol 2 uses Python 2's names
     "gymnasium.": "gym.",
     "numpy._core.": "numpy.core.",
     "cloudpickle.cloudpickle_fast.": "cloudpickle.cloudpickle.",
@@ -66,7 +68,7 @@ _MOVED = {
 _NO_STATE = object()
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, slots=True)
 class Call:
     """An object that a pickle makes by a call, and what it puts into it afterwards."""
 
@@ -406,7 +408,7 @@ def _from_bytes(shape: Any, dtype: Any, data: Any, fortran: bool = False) -> np.
         raise UnsafePickle("an array in it is not made of numbers")
     if (
         len(shape) > 32
-        or not all(0 <= size <= len(data) for size in shape)
+        or not all(0 <= size < 2**63 for size in shape)
         or math.prod(shape) * dtype.itemsize != len(data)
     ):
         raise UnsafePickle(f"an array of shape {_shown(shape)} in it has {len(data)} bytes")
@@ -434,6 +436,13 @@ def _latin1(builder: Builder, call: Call) -> bytes:
     if encoding != "latin1":
         raise UnsafePickle(f"it encodes text as {_shown(encoding)}")
     return text.encode("latin1")
+
+
+def _no_bytes(_: Builder, call: Call) -> bytes:
+    """The same, where there are none."""
+    if call.args:
+        raise UnsafePickle("it makes bytes of something")
+    return b""
 
 
 # ---------------------------------------------------------------- containers
@@ -627,6 +636,7 @@ def _rules() -> list[_Rule]:
         rule("numpy.random.(*.)?*", name=_placeholder, call=_placeholder),  # generators: their state is of no use here
         rule("gym.utils.seeding.*(.*)?", name=_placeholder, call=_placeholder),
         rule("_codecs.encode", call=_latin1),
+        rule("builtins.bytes", call=_no_bytes),
         rule("collections.OrderedDict", call=_ordered_dict),
         rule("builtins.(set|frozenset)", call=_set),
         rule("builtins.(bool|int|float|str|object)"),  # annotations of functions
@@ -659,4 +669,9 @@ _FUNCTION_TYPE = _Rule(re.compile(""), call=_function_by_type)
 def _rule(node: Global | Call) -> _Rule | None:
     if isinstance(node, Call) and isinstance(node.function, Call):
         return _FUNCTION_TYPE if node.function.path == "cloudpickle.cloudpickle._builtin_type" else None
-    return next((rule for rule in _RULES if rule.pattern.fullmatch(node.path)), None)
+    return _rule_of(node.path)
+
+
+@functools.lru_cache(maxsize=256)
+def _rule_of(path: str) -> _Rule | None:
+    return next((rule for rule in _RULES if rule.pattern.fullmatch(path)), None)
