@@ -109,7 +109,7 @@ def parse(content: bytes) -> Parsed:
         return Parsed(machine.stack.pop(), tuple(machine.names))
     except UnsafePickle:
         raise
-    except (ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError) as error:
+    except (ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError, Warning) as error:
         raise UnsafePickle(f"it is damaged: {_shown(error)}") from error
 
 
