@@ -239,6 +239,11 @@ class BasePolicy(keras.Model):
         if params is not None:
             params.sync()
 
+    def save_weights(self, filepath: Any, **kwargs: Any) -> None:
+        """Writes all weights to a file of Keras."""
+        self._sync()
+        super().save_weights(filepath, **kwargs)
+
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets all weights, in the order of `weights`."""
         super().set_weights(weights)

@@ -58,7 +58,7 @@ def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
     return found
 
 
-_FUNCTIONS = {
+_FUNCTIONS = {"tf.identity": tf.identity} | {
     f"tf.nn.{name}": getattr(tf.nn, name)
     for name in (
         "relu",
@@ -142,12 +142,12 @@ def _encode(item: Any) -> Any:
         return item.item()
     if isinstance(item, list | tuple):
         return [_encode(part) for part in item]
-    if isinstance(item, Mapping) and all(isinstance(key, str) for key in item):
-        return {key: _encode(part) for key, part in item.items()}
-    for kind, codec in _CODECS.items():
+    for kind, codec in _CODECS.items():  # before mappings, since a Dict space is one
         description = codec.encode(item)
         if description is not None:
             return {KIND: kind, **description}
+    if isinstance(item, Mapping) and all(isinstance(key, str) for key in item):
+        return {key: _encode(part) for key, part in item.items()}
     return _pickled(item)
 
 
