@@ -132,7 +132,10 @@ class A2C(ActorCriticRLModel):
 
     # ------------------------------------------------------------ the update
     def _build_update(self) -> None:
-        self._phase = CompiledPhase(self._gradient_step, jit_compile=self.train_model.compiles_well)
+        policy = self.train_model
+        self._phase = CompiledPhase(
+            self._gradient_step, jit_compile=policy.compiles_well and policy.recurrent, in_caller=policy.compiles_well
+        )
 
     def _gradient_step(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
         def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -18,17 +18,19 @@ Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
 class CompiledPhase:
     """A compiled training phase ``(weights, optimizer state, inputs) -> (weights, optimizer state, statistics)``.
 
-    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function``, which
-    would cost more than the arithmetic of a small network.
+    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function`` and, for
+    small networks, the hand-over to other threads: each would cost more than the arithmetic.
 
     Args:
         function: the phase; ``inputs`` is a dictionary of tensors.
-        jit_compile: compile with XLA.
+        jit_compile: compile with XLA. Worth its seconds of compilation where the phase loops over minibatches or time.
+        in_caller: run in the calling thread. For small networks; without ``jit_compile`` only where the phase has no loops.
     """
 
-    def __init__(self, function: Step, jit_compile: bool) -> None:
-        self._function = tf.function(function, jit_compile=jit_compile)
-        self._concrete: dict[tuple[Any, ...], tuple[Any, list[Any], list[Any]]] = {}
+    def __init__(self, function: Step, jit_compile: bool, in_caller: bool) -> None:
+        self._function = tf.function(function, jit_compile=True) if jit_compile else function
+        self._executor = "SINGLE_THREADED_EXECUTOR" if in_caller else ""
+        self._concrete: dict[tuple[Any, ...], Any] = {}
 
     @property
     def n_traces(self) -> int:
@@ -43,17 +45,26 @@ class CompiledPhase:
         arguments = [vector, *(state[slot] for slot in slots), *(tf.constant(inputs[name]) for name in names)]
         key = tuple((name, inputs[name].shape, inputs[name].dtype) for name in names)
         if key not in self._concrete:
-            concrete = self._function.get_concrete_function(
-                vector, state, dict(zip(names, arguments[1 + len(slots) :], strict=True))
-            )
-            self._concrete[key] = (
-                concrete,
-                list(concrete.captured_inputs),
-                [output.dtype for output in concrete.outputs],
-            )
-        concrete, captured, output_types = self._concrete[key]
-        outputs = tf.raw_ops.StatefulPartitionedCall(args=arguments + captured, Tout=output_types, f=concrete)
+            self._concrete[key] = self._trace(slots, names, arguments)
+        concrete = self._concrete[key]
+        outputs = tf.raw_ops.StatefulPartitionedCall(
+            args=arguments + concrete.captured_inputs,
+            Tout=[output.dtype for output in concrete.outputs],
+            f=concrete,
+            executor_type=self._executor,
+        )
         return outputs[0], dict(zip(slots, outputs[1:-1], strict=True)), outputs[-1].numpy()
+
+    def _trace(self, slots: list[str], names: list[str], arguments: list[Tensor]) -> Any:
+        """The phase as a function of flat arguments, for their shapes."""
+
+        def flat(vector: Tensor, *rest: Tensor) -> list[Tensor]:
+            state = dict(zip(slots, rest[: len(slots)], strict=True))
+            inputs = dict(zip(names, rest[len(slots) :], strict=True))
+            vector, state, statistics = self._function(vector, state, inputs)
+            return [vector, *(state[slot] for slot in slots), statistics]
+
+        return tf.function(flat).get_concrete_function(*arguments)
 
 
 def gradient_step(

@@ -165,7 +165,8 @@ class PPO2(ActorCriticRLModel):
         return callable(self.cliprange_vf) or self.cliprange_vf is None or self.cliprange_vf >= 0
 
     def _build_update(self) -> None:
-        self._phase = CompiledPhase(self._training_phase, jit_compile=self.train_model.compiles_well)
+        small = self.train_model.compiles_well
+        self._phase = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
 
     def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
         inputs = dict(inputs)

@@ -45,8 +45,9 @@ class VecFrameStack(VecEnvWrapper):
                 last = infos[index]["terminal_observation"]
                 infos[index]["terminal_observation"] = np.concatenate((stacked[index, ..., :-newest], last), axis=-1)
             else:
-                warnings.warn(f"no terminal_observation in the info of environment {index}, which has just finished",
-                              stacklevel=2)
+                warnings.warn(
+                    f"no terminal_observation in the info of environment {index}, which has just finished", stacklevel=2
+                )
             stacked[index, ..., :-newest] = 0
         stacked[..., -newest:] = observations
         self.stackedobs = stacked
@@ -55,5 +56,5 @@ class VecFrameStack(VecEnvWrapper):
     def reset(self) -> np.ndarray:
         observations = self.venv.reset()
         self.stackedobs = np.zeros_like(self.stackedobs)
-        self.stackedobs[..., -observations.shape[-1]:] = observations
+        self.stackedobs[..., -observations.shape[-1] :] = observations
         return self.stackedobs
