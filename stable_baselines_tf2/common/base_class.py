@@ -651,7 +651,7 @@ class ActorCriticRLModel(BaseRLModel):
         optimizer_state = optimizer.initial_state(sum(self._parameters.sizes))
         discrete = space_kind(self.action_space) == "Discrete"
 
-        @tf.function
+        @tf.function(autograph=False)
         def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
             def loss(vector: Any) -> Any:
                 states = (

@@ -140,6 +140,7 @@ class CompiledActor:
         self._no_state = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         self._function = tf.function(
             forward,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec((sum(parameters.sizes),), tf.float32),
                 obs,

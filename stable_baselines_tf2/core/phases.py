@@ -28,7 +28,7 @@ class CompiledPhase:
     """
 
     def __init__(self, function: Step, jit_compile: bool, in_caller: bool) -> None:
-        self._function = tf.function(function, jit_compile=True) if jit_compile else function
+        self._function = tf.function(function, jit_compile=True, autograph=False) if jit_compile else function
         self._executor = "SINGLE_THREADED_EXECUTOR" if in_caller else ""
         self._concrete: dict[tuple[Any, ...], Any] = {}
 
@@ -64,7 +64,7 @@ class CompiledPhase:
             vector, state, statistics = self._function(vector, state, inputs)
             return [vector, *(state[slot] for slot in slots), statistics]
 
-        return tf.function(flat).get_concrete_function(*arguments)
+        return tf.function(flat, autograph=False).get_concrete_function(*arguments)
 
 
 def gradient_step(
