@@ -8,7 +8,7 @@ import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import gymnasium
@@ -32,7 +32,7 @@ from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import gradient_step
 from stable_baselines_tf2.core.tensorboard import TensorboardWriter as TensorboardWriter
 
-Parameter = Mapping[str, np.ndarray] | Sequence[np.ndarray]
+Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 
 
 class BaseRLModel(ABC):
@@ -89,7 +89,7 @@ class BaseRLModel(ABC):
         self.n_envs: int = 1
         self._vectorize_action = False
         self.num_timesteps = 0
-        self.ep_info_buf: deque[dict[str, Any]] | None = None
+        self.ep_info_buf: deque[dict[str, Any]] = deque(maxlen=100)  # what Monitor told of the last episodes
         self.episode_reward: np.ndarray | None = None
         self.tensorboard_log: str | None = None
         self.full_tensorboard_log = False
@@ -120,7 +120,8 @@ class BaseRLModel(ABC):
     def _take_env(self, env: VecEnv) -> None:
         self.env, self.n_envs = env, env.num_envs
         self._vec_normalize_env = unwrap_vec_normalize(env)
-        self.episode_reward = self.ep_info_buf = None
+        self.episode_reward = None
+        self.ep_info_buf.clear()
 
     def get_env(self) -> Any:
         """The environment, vectorized; None if there is none."""
@@ -157,14 +158,12 @@ class BaseRLModel(ABC):
     def _check_can_learn(self) -> None:
         if self.env is None:
             raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
-        if self.ep_info_buf is None:
-            self.ep_info_buf = deque(maxlen=100)
         if self.episode_reward is None:
             self.episode_reward = np.zeros(self.n_envs)
 
     # ------------------------------------------------------------ random numbers, threads, verbosity
     def set_random_seed(self, seed: int | None) -> None:
-        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model's own generator; None changes nothing."""
+        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing."""
         if seed is None:
             return
         set_global_seeds(seed)
@@ -299,7 +298,8 @@ class BaseRLModel(ABC):
             array = np.asarray(value)
             if array.shape != shapes[name] or array.dtype.kind not in "fiub":
                 raise ValueError(
-                    f"{name} has shape {array.shape} and type {array.dtype}; the model needs numbers of shape {shapes[name]}"
+                    f"{name} has shape {array.shape} and type {array.dtype}; "
+                    f"the model needs numbers of shape {shapes[name]}"
                 )
         own.assign(given)
 
@@ -385,7 +385,8 @@ class BaseRLModel(ABC):
             raise ValueError(
                 f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
             )
-        model = cls(policy=data.pop("policy"), env=None, _init_setup_model=False)
+        construct: Callable[..., BaseRLModel] = cls  # an algorithm's constructor, which takes more than the one here
+        model = construct(policy=data.pop("policy"), env=None, _init_setup_model=False)
         unknown = sorted(set(kwargs) - set(vars(model)))
         if unknown:
             raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
@@ -400,7 +401,9 @@ class BaseRLModel(ABC):
             try:
                 model._restore_training_state(archive.state, archive.arrays)
             except (KeyError, TypeError) as error:
-                raise ValueError(f"{load_path} is damaged: its training state cannot be restored ({error!r})") from error
+                raise ValueError(
+                    f"{load_path} is damaged: its training state cannot be restored ({error!r})"
+                ) from error
         elif env is not None:
             model.set_random_seed(model.seed)
         return model
@@ -452,7 +455,7 @@ class ActorCriticRLModel(BaseRLModel):
         self.gamma: float = 0.99
         self.max_grad_norm: float | None = None
         self.n_steps: int = 1
-        self.n_batch: int | None = None
+        self.n_batch: int = 1  # rows of a rollout, once the model is built
         self.bootstrap_timeouts = False
         self.train_model: Any = None
         self._runner: OnPolicyCollector | None = None
@@ -485,7 +488,7 @@ class ActorCriticRLModel(BaseRLModel):
             self._build_update()
 
     def _check_arguments(self, n_envs: int | None) -> None:
-        """Raises ValueError where the constructor's arguments make no sense, for this number of environments (None: not known yet)."""
+        """Raises ValueError where arguments make no sense for a number of environments (None: not known yet)."""
         if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
             raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
         if not isinstance(self.gamma, int | float | np.number) or not 0.0 <= self.gamma <= 1.0:
@@ -645,8 +648,8 @@ class ActorCriticRLModel(BaseRLModel):
         self._parameters.advance(vector)
         self._optimizer_state = state
 
-    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[[Any, Any, float], float]:
-        """A step of behaviour cloning ``(obs, actions, learning_rate) -> loss``; with ``train=False`` it measures only."""
+    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[..., float]:
+        """A step of behaviour cloning ``(obs, actions, learning_rate) -> loss``; ``train=False`` only measures."""
         policy, optimizer = self.train_model, Adam(epsilon=adam_epsilon)
         optimizer_state = optimizer.initial_state(sum(self._parameters.sizes))
         discrete = space_kind(self.action_space) == "Discrete"
@@ -719,7 +722,8 @@ class ActorCriticRLModel(BaseRLModel):
                         [measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))]
                     )
                     print(
-                        f"Behaviour cloning, epoch {epoch} of {n_epochs}: training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
+                        f"Behaviour cloning, epoch {epoch} of {n_epochs}: "
+                        f"training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
                     )
         finally:
             self._sync()
@@ -733,9 +737,12 @@ class ActorCriticRLModel(BaseRLModel):
         is_batch = policy.preprocessor.is_batch(observation)
         if not is_batch:
             observation = observation[np.newaxis]
-        for name, value in (("state", state), ("mask", mask)):
-            if policy.recurrent and value is not None and np.shape(value)[:1] != (len(observation),):
-                raise ValueError(f"{name} has shape {np.shape(value)}, but there are {len(observation)} observations")
+        if policy.recurrent:
+            rows = (len(observation),)
+            shapes = {"state": (*rows, *policy.initial_state.shape[1:]), "mask": rows}
+            for (name, shape), value in zip(shapes.items(), (state, mask), strict=True):
+                if value is not None and np.shape(value) != shape:
+                    raise ValueError(f"{name} must have shape {shape}, not {np.shape(value)}")
         return observation, state, mask, is_batch
 
     def predict(

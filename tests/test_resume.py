@@ -1,0 +1,133 @@
+"""Resumption: training that goes on in another process gives the same numbers, bit for bit."""
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from tests.helpers import RandomEnv, box
+from tests.on_policy_cases import ALGORITHMS, make, random_env, same
+
+STEPS = 24  # three updates of two environments
+CASES = [
+    ("PPO2", "MlpPolicy"),
+    ("PPO2", "MlpLstmPolicy"),
+    ("A2C", "MlpPolicy"),
+    ("A2C", "MlpLnLstmPolicy"),
+]
+
+IN_ANOTHER_PROCESS = """
+import sys
+from tests.test_resume import STEPS, fresh_env, go_on
+from tests.on_policy_cases import ALGORITHMS
+
+for case in sys.argv[1:]:
+    name = case.rsplit("/")[-1].split("-")[0]
+    go_on(ALGORITHMS[name].load(case, env=fresh_env()), case + "-there.npz")
+"""
+
+
+class Recording(RandomEnv):
+    """Notes the actions it gets."""
+
+    def __init__(self, actions):
+        super().__init__(box(3), box(2))
+        self.actions = actions
+
+    def step(self, action):
+        self.actions.append(action)
+        return super().step(action)
+
+
+def fresh_env():
+    actions = []
+    env = DummyVecEnv([lambda: Recording(actions)] * 2)
+    env.taken = actions
+    env.seed(77)
+    return env
+
+
+def go_on(model, target):
+    model.learn(STEPS, reset_num_timesteps=False)
+    arrays = {f"parameter/{name}": array for name, array in model.get_parameters().items()}
+    arrays |= model._training_state()[1]
+    draws = model.generator.random(4)
+    np.savez(target, actions=model.env.taken, steps=model.num_timesteps, draws=draws, **arrays)
+
+
+def test_training_goes_on_in_another_process(tmp_path):
+    cases = [str(tmp_path / f"{name}-{policy}") for name, policy in CASES]
+    for case, (name, policy) in zip(cases, CASES, strict=True):
+        model = make(name, policy, fresh_env())
+        model.learn(STEPS)
+        model.save(case)
+        model.set_env(fresh_env())
+        go_on(model, case + "-here.npz")
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, *cases], check=True, timeout=250)
+    for case, (name, _) in zip(cases, CASES, strict=True):
+        here, there = np.load(case + "-here.npz"), np.load(case + "-there.npz")
+        assert here.files == there.files and here["steps"] == there["steps"] == 2 * STEPS
+        assert here["actions"].shape == (STEPS, 2)
+        for key in here.files:
+            np.testing.assert_array_equal(here[key], there[key], err_msg=f"{case}: {key}")
+        assert sum(key.startswith("optimizer/") for key in here.files) == (4 if name == "PPO2" else 2)
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_optimizer_matters(name):
+    """What is tested above is not trivially true: without the optimizer's state the numbers differ."""
+    model = make(name)
+    model.learn(STEPS)
+    buffer = io.BytesIO()
+    model.save(buffer)
+    buffer.seek(0)
+    other = ALGORITHMS[name].load(buffer, env=random_env())
+    other._optimizer_state = other._optimizer.initial_state(sum(other._parameters.sizes))
+    model.set_env(random_env())
+    for one in (model, other):
+        one.learn(STEPS, reset_num_timesteps=False)
+    assert not same(model.get_parameters(), other.get_parameters())
+
+
+def test_saving_changes_nothing():
+    models = [make("PPO2"), make("PPO2")]
+    for i, model in enumerate(models):
+        model.learn(STEPS)
+        if i:
+            model.save(io.BytesIO())
+            model.get_parameters(), model.train_model.get_weights()
+        model.learn(STEPS)
+    assert same(models[0].get_parameters(), models[1].get_parameters())
+
+
+def test_a_given_environment_keeps_its_seed():
+    """The seed of the environment is the user's, also where it is not that of the model."""
+    model = make("A2C", env=random_env(seed=3))
+    model.learn(8)
+    buffer = io.BytesIO()
+    model.save(buffer)
+    buffer.seek(0)
+    env = random_env(seed=99)
+    loaded = ALGORITHMS["A2C"].load(buffer, env=env)
+    np.testing.assert_array_equal(loaded.runner.obs, random_env(seed=99).reset())
+
+
+def test_damaged_training_states(tmp_path):
+    model = make("PPO2")
+    model.save(tmp_path / "model")
+    for member, content in (
+        ("training_state", json.dumps({"num_timesteps": 1})),
+        ("training_state", json.dumps({"num_timesteps": 1, "generator": "x"})),
+        ("training_arrays", None),
+    ):
+        with zipfile.ZipFile(tmp_path / "model.zip") as source, zipfile.ZipFile(tmp_path / "bad.zip", "w") as target:
+            for name in source.namelist():
+                if name != member or content is not None:
+                    target.writestr(name, content if name == member else source.read(name))
+        with pytest.raises(ValueError, match="damaged"):
+            ALGORITHMS["PPO2"].load(tmp_path / "bad")
