@@ -162,7 +162,7 @@ class A2C(ActorCriticRLModel):
             batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
             learning_rate: step size.
         """
-        inputs = {**batch, "learning_rate": np.float32(learning_rate)}
+        inputs: dict[str, np.ndarray | np.generic] = {**batch, "learning_rate": np.float32(learning_rate)}
         vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
         named = dict(zip(self._statistics, map(float, statistics), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
@@ -170,16 +170,17 @@ class A2C(ActorCriticRLModel):
 
     def _scheduled_rate(self) -> float:
         """The next learning rate; the schedule advances by one for every sample, and the last value counts."""
-        rate = 0.0
+        schedule, rate = self.learning_rate_schedule, 0.0
+        assert schedule is not None  # since the start of training
         for _ in range(self.n_batch):
-            rate = self.learning_rate_schedule.value()
+            rate = schedule.value()
         return rate
 
     def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
         rollout.returns = discounted_returns(rollout.rewards.T, rollout.dones.T, rollout.last_values, self.gamma).T
         arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values")}
         batch = {name: rollout.flat(array) for name, array in arrays.items()}
-        if self.train_model.recurrent:
+        if rollout.states is not None:
             batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
         learning_rate = self._scheduled_rate()
         statistics = self._train(batch, learning_rate)

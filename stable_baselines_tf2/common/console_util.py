@@ -24,7 +24,8 @@ def fmt_item(item: Any, min_width: int) -> str:
             raise ValueError(f"item must be a scalar, not an array of shape {item.shape}")
         item = item.item()
     if isinstance(item, float | np.floating):
-        moderate = item == 0 or 1e-4 <= abs(item) <= 1e4
+        magnitude: Any = abs(item)
+        moderate = magnitude == 0 or 1e-4 <= magnitude <= 1e4
         item = f"{item:7.5f}" if moderate else f"{item:7.2e}"
     return str(item).rjust(min_width)
 

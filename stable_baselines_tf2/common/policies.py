@@ -306,7 +306,7 @@ class ActorCriticPolicy(BasePolicy):
             self.preprocessor.start, self.preprocessor.dtype
         )
         states = masks = None
-        if self.recurrent:
+        if self.initial_state is not None:
             states, masks = tf.zeros((1, self.initial_state.shape[1])), tf.zeros((1,))
         self.call(tf.constant(obs), states, masks)
 
@@ -335,7 +335,7 @@ class ActorCriticPolicy(BasePolicy):
 
     @property
     def compiles_well(self) -> bool:
-        """Whether XLA makes training faster: it fuses dense and recurrent networks, and gains nothing on convolutions."""
+        """Whether XLA makes training faster: dense and recurrent networks are fused, convolutions gain nothing."""
         return self.architecture() is not None
 
     @property
@@ -365,14 +365,12 @@ class ActorCriticPolicy(BasePolicy):
 
     def _inputs(self, obs: Any, state: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         obs = np.asarray(obs, self.preprocessor.dtype)
-        if not self.recurrent:
+        initial_state = self.initial_state
+        if initial_state is None:
             return obs, None, None
-        state = (
-            np.zeros((len(obs), self.initial_state.shape[1]), np.float32)
-            if state is None
-            else np.asarray(state, np.float32)
-        )
-        return obs, state, np.zeros(len(obs), np.float32) if mask is None else np.asarray(mask, np.float32)
+        state = np.zeros((len(obs), initial_state.shape[1])) if state is None else state
+        mask = np.zeros(len(obs)) if mask is None else mask
+        return obs, np.asarray(state, np.float32), np.asarray(mask, np.float32)
 
     def act(
         self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
@@ -414,8 +412,8 @@ class ActorCriticPolicy(BasePolicy):
         """Parameters of the action distributions, as probabilities.
 
         Returns:
-            Probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or means and
-            standard deviations (Box).
+            Probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or
+            means and standard deviations (Box).
         """
         return self.sampler.probabilities(self.actor(*self._inputs(obs, state, mask)).flat)
 
@@ -424,7 +422,7 @@ class ActorCriticPolicy(BasePolicy):
         return self.actor(*self._inputs(obs, state, mask)).value
 
 
-def make_sampler(ac_space: gymnasium.Space) -> Sampler:
+def make_sampler(ac_space: Any) -> Sampler:
     """The NumPy side of the distribution type for an action space (see `distributions.make_proba_dist_type`)."""
     match space_kind(ac_space):
         case "Discrete":
@@ -462,7 +460,7 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
 
     @property
     def initial_state(self) -> np.ndarray:
-        """Zeros, [n_env, *state_shape]."""
+        """Zeros, [n_env, …]."""
         return self._initial_state
 
 

@@ -1,4 +1,4 @@
-"""Raw observations to network inputs: one-hot vectors, floats, scaled images. In TensorFlow and, for acting, in NumPy."""
+"""Raw observations to network inputs (one-hot, floats, scaled images), in TensorFlow and, for acting, in NumPy."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ class Preprocessor:
         self.kind = space_kind(space)
         if self.kind not in ("Box", "Discrete", "MultiDiscrete", "MultiBinary"):
             raise NotImplementedError(
-                f"the observation space is a {type(space).__name__}; Box, Discrete, MultiDiscrete and MultiBinary are supported"
+                f"the observation space is a {type(space).__name__}; "
+                "Box, Discrete, MultiDiscrete and MultiBinary are supported"
             )
         self.shape = tuple(space.shape or ())
         self.dtype = np.dtype(np.int64 if self.kind in ("Discrete", "MultiDiscrete") else space.dtype)
         self.start = np.asarray(space.start if isinstance(space, Discrete | MultiDiscrete) else 0, np.int64)
-        self._low = self._range = None
+        self._low: np.ndarray | None = None
+        self._range: np.ndarray | None = None
         if isinstance(space, Box):
             low, high = space.low.astype(np.float32), space.high.astype(np.float32)
             if scale and np.isfinite(low).all() and np.isfinite(high).all() and (high != low).any():
@@ -60,17 +62,19 @@ class Preprocessor:
         if self.kind == "MultiDiscrete":
             parts = zip(tf.unstack(obs - self.start, axis=1), self._sizes, strict=True)
             return tf.concat([tf.one_hot(part, size) for part, size in parts], axis=1)
-        processed = tf.cast(obs, tf.float32)
-        return processed if self._low is None else (processed - self._low) / self._range
+        return self._scaled(tf.cast(obs, tf.float32))
 
     def array(self, obs: np.ndarray) -> np.ndarray:
         """Network inputs as an array, [B, …]."""
         if self.kind == "Discrete":
             return _one_hot(obs - self.start, self._sizes[0])
         if self.kind == "MultiDiscrete":
-            return np.concatenate([_one_hot(part, size) for part, size in zip((obs - self.start).T, self._sizes, strict=True)], axis=1)
-        processed = obs.astype(np.float32, copy=False)
-        return processed if self._low is None else (processed - self._low) / self._range
+            parts = zip((obs - self.start).T, self._sizes, strict=True)
+            return np.concatenate([_one_hot(part, size) for part, size in parts], axis=1)
+        return self._scaled(obs.astype(np.float32, copy=False))
+
+    def _scaled(self, obs: Any) -> Any:
+        return obs if self._low is None or self._range is None else (obs - self._low) / self._range
 
     def flat_array(self, obs: np.ndarray) -> np.ndarray:
         """`array`, flattened to [B, n]."""

@@ -1,4 +1,4 @@
-"""Hyperparameters as JSON: known kinds of objects as plain descriptions, anything else as a pickle that is not read by default."""
+"""Hyperparameters as JSON: known kinds of objects as descriptions, others as pickles that are not read by default."""
 
 from __future__ import annotations
 
@@ -58,38 +58,11 @@ def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
     return found
 
 
-_FUNCTIONS = {"tf.identity": tf.identity} | {
-    f"tf.nn.{name}": getattr(tf.nn, name)
-    for name in (
-        "relu",
-        "tanh",
-        "elu",
-        "sigmoid",
-        "leaky_relu",
-        "softplus",
-        "selu",
-        "relu6",
-        "softsign",
-        "swish",
-        "gelu",
-        "crelu",
-    )
-} | {
-    f"keras.activations.{name}": getattr(keras.activations, name)
-    for name in (
-        "relu",
-        "tanh",
-        "elu",
-        "sigmoid",
-        "leaky_relu",
-        "softplus",
-        "selu",
-        "relu6",
-        "softsign",
-        "silu",
-        "gelu",
-        "linear",
-    )
+_ACTIVATIONS = ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "gelu")
+_FUNCTIONS = {
+    "tf.identity": tf.identity,
+    **{f"tf.nn.{name}": getattr(tf.nn, name) for name in (*_ACTIVATIONS, "swish", "crelu")},
+    **{f"keras.activations.{name}": getattr(keras.activations, name) for name in (*_ACTIVATIONS, "silu", "linear")},
 }
 
 
@@ -237,8 +210,9 @@ def json_to_data(
             raise ValueError(f"{key!r} of the model file is {error}") from error
         except _Unknown as error:
             raise ValueError(
-                f"{key!r} of the model file holds {error}, which cannot be restored without executing code from the file. Either pass "
-                f"custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the file, allow_pickle=True"
+                f"{key!r} of the model file holds {error}, which cannot be restored without executing code from "
+                f"the file. Either pass custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the "
+                "file, allow_pickle=True"
             ) from error
     return data
 

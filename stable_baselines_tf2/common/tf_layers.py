@@ -7,6 +7,7 @@ the network function of a policy only: the policy that is being called owns the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -277,9 +278,9 @@ def mlp(
     output = input_tensor
     for i, units in enumerate(layers):
         name = f"fc{i}"
-        output = named_layer(name, lambda name=name, units=units: _Dense(name, units))(output)
+        output = named_layer(name, partial(_Dense, name, units))(output)
         if layer_norm:
             norm = "LayerNorm" if i == 0 else f"LayerNorm_{i}"
-            output = named_layer(norm, lambda norm=norm: _LayerNorm(name=norm))(output)
+            output = named_layer(norm, partial(_LayerNorm, name=norm))(output)
         output = activ_fn(output)
     return output

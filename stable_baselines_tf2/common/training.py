@@ -76,9 +76,7 @@ class Training:
             model.num_timesteps = 0
         self.callback.init_callback(model)
         with contextlib.ExitStack() as opened:
-            log = TensorboardWriter(
-                None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0
-            )
+            log = TensorboardWriter(None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
             self.writer = opened.enter_context(log)
             opened.enter_context(model._verbosity())
             self.start_time = time.perf_counter()
@@ -186,7 +184,8 @@ def require_finite(statistics: Mapping[str, Any], update: str) -> None:
     """
     for name, value in statistics.items():
         if not np.isfinite(value).all():
+            found = np.ravel(value)[~np.isfinite(np.ravel(value))][0]
             raise FloatingPointError(
-                f"{name} is {np.asarray(value).ravel()[~np.isfinite(np.ravel(value))][0]} in {update}: training was stopped before the weights "
-                "changed. Look for NaN or huge values in observations and rewards (VecCheckNan names the environment), or lower the learning rate"
+                f"{name} is {found} in {update}: training was stopped before the weights changed. Look for NaN or huge "
+                "values in observations and rewards (VecCheckNan names the environment), or lower the learning rate"
             )

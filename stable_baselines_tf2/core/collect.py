@@ -28,7 +28,7 @@ class Rollout:
     last_dones: np.ndarray  # [N] bool: the last step ended an episode
     episode_infos: list[dict[str, Any]]  # what Monitor reported
     episodes: list[tuple[int, float]]  # (environment steps since the rollout's start, return) of episodes that ended
-    returns: np.ndarray | None = None  # [N, T] float32, for whoever estimates them
+    returns: np.ndarray = dataclasses.field(init=False, repr=False)  # [N, T] float32, set by whoever estimates them
 
     @property
     def dones(self) -> np.ndarray:
@@ -90,13 +90,13 @@ class OnPolicyCollector:
         values_, neglogp_ = np.empty(shape, np.float32), np.empty(shape, np.float32)
         starts = np.empty(shape, bool)
         obs_ = np.empty((*shape, *self.obs.shape[1:]), self.obs.dtype)
-        actions_: np.ndarray | None = None
+        actions_: np.ndarray  # made at the first step, whose actions show the type
         first_states = self.states
         episode_infos: list[dict[str, Any]] = []
         episodes: list[tuple[int, float]] = []
         for t in range(self.n_steps):
             actions, values, states, neglogp = self._step(self.obs, self.states, self.dones)
-            if actions_ is None:
+            if t == 0:
                 actions_ = np.empty((*shape, *actions.shape[1:]), actions.dtype)
             obs_[:, t], actions_[:, t], values_[:, t], neglogp_[:, t], starts[:, t] = (
                 self.obs,

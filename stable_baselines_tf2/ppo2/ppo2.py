@@ -2,8 +2,7 @@
 
 Each update collects ``n_steps`` steps of every environment and takes ``noptepochs`` passes over them, in
 ``nminibatches`` minibatches each. All these gradient steps are one compiled call. Recurrent policies train on whole
-sequences: a minibatch then holds some
-of the environments.
+sequences: a minibatch then holds some of the environments.
 """
 
 from __future__ import annotations
@@ -147,13 +146,13 @@ class PPO2(ActorCriticRLModel):
         if self.policy.recurrent:
             if n_envs % self.nminibatches:
                 raise ValueError(
-                    f"nminibatches: with a recurrent policy the number of environments ({n_envs}) must be a multiple of nminibatches "
-                    f"({self.nminibatches})"
+                    f"nminibatches: with a recurrent policy the number of environments ({n_envs}) must be a multiple "
+                    f"of nminibatches ({self.nminibatches})"
                 )
         elif n_envs * self.n_steps % self.nminibatches:
             raise ValueError(
-                f"nminibatches: n_steps * number of environments ({self.n_steps} * {n_envs} = {n_envs * self.n_steps}) must be a multiple of "
-                f"nminibatches ({self.nminibatches})"
+                f"nminibatches: n_steps * number of environments ({self.n_steps} * {n_envs} = {n_envs * self.n_steps}) "
+                f"must be a multiple of nminibatches ({self.nminibatches})"
             )
 
     def _make_optimizer(self) -> Optimizer:
@@ -187,7 +186,7 @@ class PPO2(ActorCriticRLModel):
     def _loss(
         self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """L = L_policy - c_entropy · H + c_value · L_value, and the statistics in the order of ``loss_names``, then L."""
+        """L = L_policy - c_entropy · H + c_value · L_value; and the statistics: those of ``loss_names``, then L."""
         outputs = self.train_model.with_weights(
             vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
         )
@@ -200,7 +199,7 @@ class PPO2(ActorCriticRLModel):
         return loss, (policy_loss, value_loss, entropy, approxkl, clipfrac, loss)
 
     def _minibatches(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows [K, M] of the flattened rollout, and the environments [K, S] that they belong to (recurrent policies only)."""
+        """Rows [K, M] of the flattened rollout, and with a recurrent policy the environments [K, S] they belong to."""
         if not self.train_model.recurrent:
             rows = shuffled_minibatches(self.generator, self.noptepochs, self.nminibatches, self.n_batch)
             return rows, np.zeros((len(rows), 0), np.int32)
@@ -231,7 +230,7 @@ class PPO2(ActorCriticRLModel):
         if not self._clips_values:
             cliprange_vf = -1.0
         scalars = {"learning_rate": learning_rate, "cliprange": cliprange, "cliprange_vf": cliprange_vf}
-        inputs = {
+        inputs: dict[str, np.ndarray | np.generic] = {
             **batch,
             "rows": rows,
             "sequences": sequences,
@@ -259,7 +258,7 @@ class PPO2(ActorCriticRLModel):
         rollout.returns = np.ascontiguousarray(returns.T, np.float32)
         arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values", "neglogp")}
         batch = {name: rollout.flat(array) for name, array in arrays.items()}
-        if self.train_model.recurrent:
+        if rollout.states is not None:
             batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
         statistics = self._train(batch, *self._minibatches(), learning_rate, cliprange, cliprange_vf)
         if training.writer is not None:
