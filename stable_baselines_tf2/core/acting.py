@@ -2,8 +2,7 @@
 
 Small dense and recurrent networks run in NumPy, where a forward pass costs a fraction of a call into TensorFlow;
 everything else runs as one compiled TensorFlow function. Both give the same: parameters of the action distribution,
-value and
-recurrent state. Actions are then drawn in NumPy, from the one random generator of the model.
+value and recurrent state. Actions are then drawn in NumPy, from the one random generator of the model.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Stage(NamedTuple):
 
 
 class DenseArchitecture(NamedTuple):
-    """A network of linear layers: shared ones first (an LSTM may be among them), then a branch for policy and value each."""
+    """A network of linear layers: shared ones (an LSTM may be among them), then a branch for policy and value each."""
 
     shared: list[Stage]
     policy: list[Stage]
@@ -109,6 +108,7 @@ class NumpyActor:
             self._refresh()
         x = self._dense(self._preprocess(obs), self._before)
         if self._recurrent is not None:
+            assert state is not None and mask is not None  # policies fill them in
             x, state = lstm_step(x, state, mask, *self._recurrent)
             x = self._dense(x, self._after)
         policy = self._dense(x, self._policy)
@@ -152,8 +152,8 @@ class CompiledActor:
     def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
         if state is None:
             state, mask = self._no_state
-        flat, value, state = self._function(self._parameters.vector, obs, state, mask)
-        return Outputs(flat.numpy(), value.numpy(), state.numpy() if self._recurrent else None)
+        flat, value, new_state = self._function(self._parameters.vector, obs, state, mask)
+        return Outputs(flat.numpy(), value.numpy(), new_state.numpy() if self._recurrent else None)
 
 
 def lstm_step(
