@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.core.compiled import FlatFunction
 from stable_baselines_tf2.core.naming import legacy_name
 
 
@@ -35,6 +36,7 @@ class Parameters:
         self.version = 0  # counts changes, so that copies know when they are out of date
         self._vector: tf.Tensor | None = None
         self._variables_behind = False
+        self._write: FlatFunction | None = None  # one call instead of one for each variable
 
     @property
     def vector(self) -> tf.Tensor:
@@ -54,8 +56,14 @@ class Parameters:
         """Brings the variables up to date."""
         if self._variables_behind:
             self._variables_behind = False
-            for variable, array in zip(self.variables, self.arrays(), strict=True):
-                variable.assign(array)
+            if self._write is None:
+                self._write = FlatFunction(self._assign_all, [self.vector], in_caller=True)
+            self._write([self.vector])
+
+    def _assign_all(self, vector: tf.Tensor) -> list[tf.Tensor]:
+        for variable, value in zip(self.variables, self.unflatten(vector), strict=True):
+            variable.assign(value)
+        return []
 
     def arrays(self) -> list[np.ndarray]:
         """The weights as arrays, views of the vector that must not be written to."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.core.compiled import FlatFunction
 from stable_baselines_tf2.core.optimizers import Optimizer, State, clip_by_global_norm
 
 Tensor = Any
@@ -18,53 +19,45 @@ Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
 class CompiledPhase:
     """A compiled training phase ``(weights, optimizer state, inputs) -> (weights, optimizer state, statistics)``.
 
-    It is traced once for each combination of input shapes. Calls bypass the argument handling of ``tf.function`` and, for
-    small networks, the hand-over to other threads: each would cost more than the arithmetic.
+    It is traced once for each combination of input shapes.
 
     Args:
         function: the phase; ``inputs`` is a dictionary of tensors.
         jit_compile: compile with XLA. Worth its seconds of compilation where the phase loops over minibatches or time.
-        in_caller: run in the calling thread. For small networks; without ``jit_compile`` only where the phase has no loops.
+        in_caller: run in the calling thread. For small networks; without ``jit_compile`` only where the phase has no
+            loops.
     """
 
     def __init__(self, function: Step, jit_compile: bool, in_caller: bool) -> None:
         self._function = tf.function(function, jit_compile=True, autograph=False) if jit_compile else function
-        self._executor = "SINGLE_THREADED_EXECUTOR" if in_caller else ""
-        self._concrete: dict[tuple[Any, ...], Any] = {}
+        self._in_caller = in_caller
+        self._traced: dict[tuple[Any, ...], FlatFunction] = {}
 
     @property
     def n_traces(self) -> int:
         """How often the phase has been traced."""
-        return len(self._concrete)
+        return len(self._traced)
 
     def __call__(
-        self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray]
+        self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray | np.generic]
     ) -> tuple[Tensor, State, np.ndarray]:
         """Runs the phase; the statistics come back as an array."""
         names, slots = sorted(inputs), sorted(state)
         arguments = [vector, *(state[slot] for slot in slots), *(tf.constant(inputs[name]) for name in names)]
         key = tuple((name, inputs[name].shape, inputs[name].dtype) for name in names)
-        if key not in self._concrete:
-            self._concrete[key] = self._trace(slots, names, arguments)
-        concrete = self._concrete[key]
-        outputs = tf.raw_ops.StatefulPartitionedCall(
-            args=arguments + concrete.captured_inputs,
-            Tout=[output.dtype for output in concrete.outputs],
-            f=concrete,
-            executor_type=self._executor,
-        )
+        if key not in self._traced:
+            self._traced[key] = self._trace(slots, names, arguments)
+        outputs = self._traced[key](arguments)
         return outputs[0], dict(zip(slots, outputs[1:-1], strict=True)), outputs[-1].numpy()
 
-    def _trace(self, slots: list[str], names: list[str], arguments: list[Tensor]) -> Any:
-        """The phase as a function of flat arguments, for their shapes."""
-
+    def _trace(self, slots: list[str], names: list[str], arguments: list[Tensor]) -> FlatFunction:
         def flat(vector: Tensor, *rest: Tensor) -> list[Tensor]:
             state = dict(zip(slots, rest[: len(slots)], strict=True))
             inputs = dict(zip(names, rest[len(slots) :], strict=True))
             vector, state, statistics = self._function(vector, state, inputs)
             return [vector, *(state[slot] for slot in slots), statistics]
 
-        return tf.function(flat, autograph=False).get_concrete_function(*arguments)
+        return FlatFunction(flat, arguments, self._in_caller)
 
 
 def gradient_step(
@@ -127,6 +120,10 @@ def minibatch_steps(
 
 
 def shuffled_minibatches(generator: np.random.Generator, n_epochs: int, n_minibatches: int, n_items: int) -> np.ndarray:
-    """Indices of minibatches that together visit every item once in each epoch, [n_epochs · n_minibatches, n_items / n_minibatches]."""
+    """Indices of minibatches that together visit every item once in each epoch.
+
+    Returns:
+        [n_epochs · n_minibatches, n_items / n_minibatches].
+    """
     order = np.tile(np.arange(n_items, dtype=np.int32), (n_epochs, 1))
     return generator.permuted(order, axis=1).reshape(n_epochs * n_minibatches, -1)
