@@ -19,7 +19,8 @@ class FlatFunction:
     Args:
         function: takes tensors and returns a list of tensors.
         arguments: tensors like those of the calls.
-        in_caller: run in the calling thread. Not for functions with loops, unless these are inside of a part compiled by XLA.
+        in_caller: run in the calling thread. Not for functions with loops, unless XLA has compiled the part that
+            loops.
     """
 
     def __init__(self, function: Callable[..., list[Tensor]], arguments: Sequence[Tensor], in_caller: bool) -> None:
