@@ -29,10 +29,16 @@ ACTION_SPACES = {
 }
 
 
-def random_env(n_envs: int = 2, action_space: Any = None, observation_space: Any = None, seed: int | None = 5) -> DummyVecEnv:
+def random_env(
+    n_envs: int = 2, action_space: Any = None, observation_space: Any = None, seed: int | None = 5
+) -> DummyVecEnv:
     """Environments with random observations and rewards."""
     action_space = spaces.Discrete(4) if action_space is None else action_space
-    env = DummyVecEnv([lambda: RandomEnv(box(3) if observation_space is None else observation_space, action_space)] * n_envs)
+
+    def build() -> RandomEnv:
+        return RandomEnv(box(3) if observation_space is None else observation_space, action_space)
+
+    env = DummyVecEnv([build] * n_envs)
     env.seed(seed)
     return env
 
@@ -60,7 +66,9 @@ class Scripted(gymnasium.Env):
     def _observe(self) -> np.ndarray:
         return np.array([self.time, self.episode], np.float32)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[np.ndarray, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
         self.time, self.episode = 0, self.episode + 1
         return self._observe(), {}
 

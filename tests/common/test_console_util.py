@@ -8,7 +8,14 @@ from stable_baselines_tf2.common.console_util import colorize, fmt_item, fmt_row
 
 @pytest.mark.parametrize(
     ("item", "text"),
-    [(0.5, "   0.50000"), (0.0, "   0.00000"), (12345.0, "  1.23e+04"), (-1e-5, " -1.00e-05"), (7, "         7"), (np.array(2), "         2")],
+    [
+        (0.5, "   0.50000"),
+        (0.0, "   0.00000"),
+        (12345.0, "  1.23e+04"),
+        (-1e-5, " -1.00e-05"),
+        (7, "         7"),
+        (np.array(2), "         2"),
+    ],
 )
 def test_fmt_item(item, text):
     assert fmt_item(item, 10) == text

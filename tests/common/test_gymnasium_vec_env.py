@@ -27,8 +27,11 @@ def rollout(env, steps=80):
     for action in actions:
         obs, rewards, dones, infos = env.step(action)
         history += [obs, rewards, dones]
-        ends += [(info["terminal_observation"].tolist(), info["TimeLimit.truncated"]) for info in infos if
-                 "terminal_observation" in info]
+        ends += [
+            (info["terminal_observation"].tolist(), info["TimeLimit.truncated"])
+            for info in infos
+            if "terminal_observation" in info
+        ]
         assert [("terminal_observation" in info) for info in infos] == dones.tolist()
     env.close()
     return np.concatenate([np.ravel(item) for item in history]), ends

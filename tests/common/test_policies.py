@@ -31,9 +31,17 @@ HEADS = layers_of("vf", "pi", "q")
     "policy, arguments, names",
     [
         ("MlpPolicy", {}, layers_of("pi_fc0", "vf_fc0", "pi_fc1", "vf_fc1")),
-        ("MlpPolicy", dict(net_arch=[4, dict(vf=[5], pi=[6, 7])]), layers_of("shared_fc0", "pi_fc0", "vf_fc0", "pi_fc1")),
+        (
+            "MlpPolicy",
+            dict(net_arch=[4, dict(vf=[5], pi=[6, 7])]),
+            layers_of("shared_fc0", "pi_fc0", "vf_fc0", "pi_fc1"),
+        ),
         ("MlpPolicy", dict(net_arch=[]), []),
-        ("MlpLstmPolicy", dict(n_lstm=4), [*layers_of("pi_fc0", "pi_fc1"), *(f"model/lstm1/{p}:0" for p in ("wx", "wh", "b"))]),
+        (
+            "MlpLstmPolicy",
+            dict(n_lstm=4),
+            [*layers_of("pi_fc0", "pi_fc1"), *(f"model/lstm1/{part}:0" for part in ("wx", "wh", "b"))],
+        ),
         (
             "MlpLstmPolicy",
             dict(n_lstm=4, net_arch=[8, "lstm", 5, dict(pi=[6, 6], vf=[7])]),
@@ -56,7 +64,8 @@ def test_order_of_the_heads_of_a_gaussian():
     built = lib.MlpPolicy(None, box(3), box(2), net_arch=[])
     assert built.params.names == [*layers_of("vf", "pi"), "model/pi/logstd:0", *layers_of("q")]
     shapes = dict(zip(built.params.names, built.params.shapes, strict=True))
-    assert shapes["model/pi/logstd:0"] == (1, 2) and shapes["model/pi/w:0"] == (3, 2) and shapes["model/q/w:0"] == (3, 2)
+    assert shapes["model/pi/logstd:0"] == (1, 2)
+    assert shapes["model/pi/w:0"] == (3, 2) and shapes["model/q/w:0"] == (3, 2)
 
 
 def legacy_models():

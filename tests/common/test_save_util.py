@@ -80,7 +80,8 @@ def test_arrays_and_noise():
     assert restored.dtype == np.int8
     np.testing.assert_array_equal(restored, array)
     noise = round_trip(NormalActionNoise(np.zeros(2), np.full(2, 0.3)))
-    assert type(noise) is NormalActionNoise and noise.__dict__.keys() == NormalActionNoise(np.zeros(1), np.ones(1)).__dict__.keys()
+    assert type(noise) is NormalActionNoise
+    assert noise.__dict__.keys() == NormalActionNoise(np.zeros(1), np.ones(1)).__dict__.keys()
 
 
 @pytest.mark.parametrize("policy", [MlpPolicy, LstmPolicy, OwnPolicy])

@@ -49,7 +49,8 @@ def test_orthogonal_weights_are_the_originals_up_to_signs():
     for i, (number, a) in enumerate(case.argument_sets()):
         np.random.seed(int(case.arrays["arg/seed"]) + i)
         weights = tf_layers.ortho_init(float(a["scale"]))(tuple(a["shape"]))
-        np.testing.assert_allclose(np.abs(weights), np.abs(case.arrays[f"result/{number}/weights"]), rtol=1e-5, atol=1e-6)
+        expected = case.arrays[f"result/{number}/weights"]
+        np.testing.assert_allclose(np.abs(weights), np.abs(expected), rtol=1e-5, atol=1e-6)
 
 
 def test_orthogonal_weights_need_two_axes():
@@ -112,7 +113,8 @@ def test_lstm_is_its_steps_in_turn(layer_norm):
     outputs, last = net(tf.constant(x), tf.constant(masks), tf.constant(state))
     names = ("gx", "bx", "gh", "bh", "gc", "bc")
     norms = [getattr(layer, name).numpy() for name in names] if layer_norm else None
-    assert list(net.shapes) == [f"model/lstm1/{n}" for n in (("wx", "wh", "b", *names) if layer_norm else ("wx", "wh", "b"))]
+    parts = ("wx", "wh", "b", *names) if layer_norm else ("wx", "wh", "b")
+    assert list(net.shapes) == [f"model/lstm1/{part}" for part in parts]
     weights = layer.wx.numpy(), layer.wh.numpy(), layer.b.numpy(), norms
     for t in range(4):
         hidden, state = lstm_step(x[t], state, masks[t], *weights)

@@ -105,8 +105,9 @@ def frames(path):
 def test_video(tmp_path):
     pytest.importorskip("moviepy")
     env = DummyVecEnv([lambda: gymnasium.make("CartPole-v1", render_mode="rgb_array")] * 2)
-    env = VecVideoRecorder(VecNormalize(env), str(tmp_path / "videos"), lambda step: step == 8, video_length=4,
-                           name_prefix="cart")
+    env = VecVideoRecorder(
+        VecNormalize(env), str(tmp_path / "videos"), lambda step: step == 8, video_length=4, name_prefix="cart"
+    )
     env.reset()
     for _ in range(10):
         env.step([0, 1])
@@ -129,7 +130,8 @@ def test_video_restarts_at_reset_and_needs_images(tmp_path):
     env.reset()
     env.close_video_recorder()
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "rl-video-step-0-to-step-50.mp4", "rl-video-step-2-to-step-52.mp4",
+        "rl-video-step-0-to-step-50.mp4",
+        "rl-video-step-2-to-step-52.mp4",
     ]
     with pytest.raises(ValueError, match="rgb_array"):
         VecVideoRecorder(venv(1, render_mode="human"), str(tmp_path), lambda step: False).reset()

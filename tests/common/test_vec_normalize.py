@@ -77,8 +77,9 @@ def test_save_and_load(tmp_path, name):
     assert (again.norm_obs, again.norm_reward, again.training) == (True, False, False)
     for statistics in ("obs_rms", "ret_rms"):
         for moment in ("mean", "var", "count"):
-            np.testing.assert_array_equal(getattr(getattr(again, statistics), moment),
-                                          getattr(getattr(env, statistics), moment))
+            np.testing.assert_array_equal(
+                getattr(getattr(again, statistics), moment), getattr(getattr(env, statistics), moment)
+            )
     np.testing.assert_array_equal(again.reset(), env.reset())
     np.testing.assert_array_equal(again.step([1, 2])[0], env.step([1, 2])[0])
     more = VecNormalize.load(tmp_path / name, venv(5))

@@ -45,14 +45,18 @@ RECURRENT = {
 pytestmark = pytest.mark.filterwarnings("ignore:layers is the older way")
 
 
+def shapes_of(policy):
+    return zip(policy.params.names, policy.params.shapes, strict=True)
+
+
 def compare(policy, batch=5):
     """Plays three steps with random weights; checks everything that acting gives against the Keras model."""
     rng = np.random.default_rng(0)
-    weights = {n: rng.normal(0, 0.4, s).astype(np.float32) for n, s in zip(policy.params.names, policy.params.shapes)}
+    weights = {n: rng.normal(0, 0.4, s).astype(np.float32) for n, s in shapes_of(policy)}
     policy.params.assign(weights)
     assert isinstance(policy.actor, NumpyActor)
     state = None
-    for step in range(3):
+    for _step in range(3):
         obs = np.stack([policy.ob_space.sample() for _ in range(batch)])
         mask = rng.random(batch) < 0.4
         outputs = policy.actor(*policy._inputs(obs, state, mask))
@@ -102,7 +106,9 @@ def test_action_spaces(space):
     + [keras.activations.leaky_relu, keras.activations.softplus, keras.activations.sigmoid, keras.activations.tanh],
 )
 def test_activations(act_fun):
-    compare(FeedForwardPolicy(None, box(3), spaces.Discrete(3), net_arch=[6], act_fun=act_fun, feature_extraction="mlp"))
+    compare(
+        FeedForwardPolicy(None, box(3), spaces.Discrete(3), net_arch=[6], act_fun=act_fun, feature_extraction="mlp")
+    )
 
 
 @pytest.mark.parametrize("act_fun", [tf.nn.gelu, "selu", lambda x: tf.nn.relu(x) - 0.5])
@@ -131,7 +137,7 @@ def test_actor_follows_the_weights():
     policy = FeedForwardPolicy(None, box(3), spaces.Discrete(2), net_arch=[], feature_extraction="mlp")
     obs = np.ones((1, 3), np.float32)
     assert policy.value(obs)[0] != 7.0
-    zeros = {name: np.zeros(shape, np.float32) for name, shape in zip(policy.params.names, policy.params.shapes)}
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes_of(policy)}
     policy.params.assign({**zeros, "model/vf/b:0": np.full(1, 7.0)})
     assert policy.value(obs)[0] == 7.0
     policy.params.advance(policy.params.vector + 1.0)

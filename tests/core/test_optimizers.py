@@ -29,7 +29,9 @@ def test_adam():
 
 def test_first_step_of_adam_is_the_learning_rate():
     optimizer = Adam()
-    vector, _ = optimizer.step(tf.zeros(3), tf.constant([5.0, -0.1, 30.0]), optimizer.initial_state(3), tf.constant(0.01))
+    vector, _ = optimizer.step(
+        tf.zeros(3), tf.constant([5.0, -0.1, 30.0]), optimizer.initial_state(3), tf.constant(0.01)
+    )
     np.testing.assert_allclose(vector, [-0.01, 0.01, -0.01], rtol=1e-4)
 
 

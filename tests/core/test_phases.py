@@ -49,7 +49,9 @@ def test_minibatch_steps_are_single_steps_in_turn():
         )
 
     inputs = {"x": x, "rows": rows, "s": per_env, "sequences": sequences}
-    vector, state, statistics = CompiledPhase(phase, jit_compile=True)(tf.zeros(2), Adam().initial_state(2), inputs)
+    vector, state, statistics = CompiledPhase(phase, jit_compile=True, in_caller=True)(
+        tf.zeros(2), Adam().initial_state(2), inputs
+    )
     expected, expected_state = tf.zeros(2), Adam().initial_state(2)
     for k in range(3):
         batch = {"x": tf.constant(x[rows[k]]), "states": tf.constant(per_env[sequences[k]])}
@@ -72,7 +74,7 @@ def test_a_phase_is_traced_once_for_each_combination_of_shapes():
         vector, new, statistics = phase(vector, state, inputs)
         return vector, {**new, "m": state["m"] * 2}, statistics
 
-    compiled = CompiledPhase(phase_with_state, jit_compile=False)
+    compiled = CompiledPhase(phase_with_state, jit_compile=False, in_caller=True)
     vector, state = tf.zeros(2), {"n": tf.constant(0.0), "m": tf.constant(1.0)}
     for b in (1.0, 2.0, 3.0):
         inputs = {"b": np.float32(b), "a": np.ones(2, np.float32)}
