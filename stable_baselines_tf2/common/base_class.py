@@ -538,6 +538,11 @@ class ActorCriticRLModel(BaseRLModel):
     step_model = act_model
 
     @property
+    def params(self) -> list[Any]:
+        """The variables of the policy, up to date: `get_parameter_list` under its older name."""
+        return self.get_parameter_list()
+
+    @property
     def initial_state(self) -> np.ndarray | None:
         """Recurrent state at the start of episodes, one row for each training environment; None without memory."""
         if self.train_model is None or not self.train_model.recurrent:
