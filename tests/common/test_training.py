@@ -1,0 +1,131 @@
+"""What surrounds every training, around a model that only counts."""
+
+import numpy as np
+import pytest
+
+from stable_baselines_tf2 import logger
+from stable_baselines_tf2.common.base_class import SetVerbosity
+from stable_baselines_tf2.common.callbacks import BaseCallback
+from stable_baselines_tf2.common.training import Training, require_finite
+from stable_baselines_tf2.core.tensorboard import read_scalars
+
+
+class Model:
+    def __init__(self, tensorboard_log=None, verbose=0):
+        self.n_envs, self.num_timesteps, self.verbose, self.tensorboard_log = 3, 7, verbose, tensorboard_log
+        self.ep_info_buf, self.synced = [], 0
+
+    def get_env(self):
+        return None
+
+    def _check_can_learn(self):
+        pass
+
+    def _sync(self):
+        self.synced += 1
+
+    def _verbosity(self):
+        return SetVerbosity(self.verbose)
+
+
+class Note(BaseCallback):
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def _on_training_start(self):
+        self.events.append("start")
+
+    def _on_step(self):
+        self.events.append(dict(self.locals))
+        return self.num_timesteps < 10
+
+    def _on_training_end(self):
+        self.events.append("end")
+
+
+def training(model, callback=None, **kwargs):
+    return Training(model, 100, callback, 2, "run", **kwargs)
+
+
+def test_steps_are_counted_and_the_callback_decides():
+    model, note = Model(), Note()
+    with training(model, note) as one:
+        assert model.num_timesteps == 0
+        assert [one.on_step(lambda: dict(x=1)) for _ in range(4)] == [True, True, True, False]
+    assert model.num_timesteps == 12
+    assert note.events[0] == "start" and note.events[-1] == "end" and note.events[1]["x"] == 1
+    assert note.events[1]["self"] is model and note.events[1]["total_timesteps"] == 100
+
+
+def test_counting_goes_on():
+    model = Model()
+    with training(model, reset_num_timesteps=False) as one:
+        one.on_step(dict)
+    assert model.num_timesteps == 10
+
+
+def test_nobody_watches_without_a_callback():
+    model = Model()
+    with training(model) as one:
+        one.on_rollout_start()
+        assert one.on_step(lambda: pytest.fail("locals were gathered for nobody"))
+        one.on_rollout_end(x=1)
+        assert model.synced == 0
+    assert model.synced == 1
+    with training(model, lambda *_: None) as one:
+        one.on_step(dict)
+        assert model.synced > 1
+
+
+def test_the_end_is_told_after_an_interruption_but_not_after_an_error():
+    for error, told in ((KeyboardInterrupt, True), (ValueError, False)):
+        note = Note()
+        with pytest.raises(error), training(Model(), note):
+            raise error
+        assert ("end" in note.events) == told
+
+
+def test_log(tmp_path):
+    model = Model(str(tmp_path))
+    model.ep_info_buf = [dict(r=1.0, l=4), dict(r=3.0, l=6)]
+    with training(model) as one:
+        one.on_step(dict)
+        one.log_episodes([(2, 5.0), (4, 6.0)], first_step=10)
+        one.log_update({"loss/loss": 0.5}, {"weights": np.ones(3)})
+    (path,) = (tmp_path / "run_1").iterdir()
+    found = {(tag, step): value for step, tag, value in read_scalars(path)}
+    assert found.pop(("time/fps", 3)) >= 0
+    assert found == {
+        ("episode_reward", 12): 5.0, ("episode_reward", 14): 6.0, ("loss/loss", 3): 0.5,
+        ("rollout/ep_rew_mean", 3): 2.0, ("rollout/ep_len_mean", 3): 5.0}  # fmt: skip
+
+
+def test_tables():
+    due = []
+    with training(Model(verbose=1)) as one:
+        for one.update in range(1, 7):
+            due.append(one.table_is_due())
+    assert due == [True, True, False, True, False, True]
+    with training(Model(verbose=0)) as one:
+        one.update = 1
+        assert not one.table_is_due()
+
+
+def test_table_goes_to_the_logger(tmp_path):
+    model = Model(verbose=1)
+    model.ep_info_buf = [dict(r=1.0, l=4)]
+    logger.configure(str(tmp_path), ["json"])
+    try:
+        with training(model) as one:
+            one.log_table({"n_updates": 3})
+    finally:
+        logger.reset()
+    assert (tmp_path / "progress.json").read_text().strip() == '{"n_updates": 3, "ep_reward_mean": 1.0, "ep_len_mean": 4.0}'
+
+
+def test_finite_or_not():
+    require_finite({"loss": 1.0, "weights": np.zeros(3)}, "update 1")
+    for bad, text in ((np.nan, "nan"), (np.inf, "inf"), (np.float32([0, -np.inf]), "-inf")):
+        with pytest.raises(FloatingPointError, match=f"^value_loss is {text} in update 7"):
+            require_finite({"loss": 1.0, "value_loss": bad}, "update 7")
