@@ -30,7 +30,8 @@ IMAGE = box(24, 24, 3, low=0, high=255, dtype=np.uint8)
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
-    monkeypatch.setitem(policies._policy_registry, ActorCriticPolicy, dict(policies._policy_registry[ActorCriticPolicy]))
+    known = policies._policy_registry
+    monkeypatch.setitem(known, ActorCriticPolicy, dict(known[ActorCriticPolicy]))
 
 
 class CustomPolicy(FeedForwardPolicy):
@@ -96,7 +97,8 @@ def test_recurrent_subclass():
     env = random_env()
     model = A2C(CustomLSTMPolicy, env)
     names = list(shapes(model))
-    assert names[:2] == ["model/shared_fc0/w:0", "model/shared_fc0/b:0"] and shapes(model)["model/lstm1/wx:0"] == (8, 64)
+    assert names[:2] == ["model/shared_fc0/w:0", "model/shared_fc0/b:0"]
+    assert shapes(model)["model/lstm1/wx:0"] == (8, 64)
     assert shapes(model)["model/pi/w:0"] == (10, 4) and shapes(model)["model/vf/w:0"] == (10, 1)
     assert isinstance(model.train_model.actor, NumpyActor)
     learn_save_load(model, env)

@@ -55,7 +55,8 @@ def test_tags(tmp_path, name):
         assert [step for step, _ in found[tag]] == [8, 16, 24, 32], tag
     assert found["rollout/ep_rew_mean"][0][1] == pytest.approx((7 + 30 + 30) / 3)
     assert found["rollout/ep_len_mean"][0][1] == pytest.approx((3 + 2 + 2) / 3)
-    np.testing.assert_allclose(found["input_info/learning_rate"], [(s, 7e-4 if name == "A2C" else 2.5e-4) for s in (8, 16, 24, 32)])
+    rate = 7e-4 if name == "A2C" else 2.5e-4
+    np.testing.assert_allclose(found["input_info/learning_rate"], [(step, rate) for step in (8, 16, 24, 32)])
 
 
 def test_episode_rewards_stand_at_the_steps_where_episodes_ended(tmp_path):
@@ -104,7 +105,7 @@ def is_whole(path):
 
 
 def open_files():
-    return [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{fd}")]
+    return [os.readlink(fd.path) for fd in os.scandir("/proc/self/fd") if os.path.exists(fd.path)]
 
 
 def test_files_are_closed_whatever_happens(tmp_path):

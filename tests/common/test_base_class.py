@@ -154,7 +154,8 @@ def test_the_same_seed_gives_the_same_model(name, policy):
     image = box(36, 36, 1, low=0, high=255, dtype=np.uint8)
     results = []
     for seed in (3, 3, 4):
-        model = make(name, policy, random_env(observation_space=image if "Cnn" in policy else None, seed=None), seed=seed)
+        env = random_env(observation_space=image if "Cnn" in policy else None, seed=None)
+        model = make(name, policy, env, seed=seed)
         model.learn(16)
         results.append((model.get_parameters(), [model.predict(model.runner.obs)[0].tolist() for _ in range(8)]))
     assert same(results[0][0], results[1][0]) and results[0][1] == results[1][1]
@@ -211,7 +212,9 @@ def test_files(tmp_path, name):
 
 def test_loading_with_other_hyperparameters():
     model = make("PPO2")
-    loaded = reload(model, verbose=0, gamma=0.5, learning_rate=1e-2, tensorboard_log="x", policy_kwargs=KWARGS["MlpPolicy"])
+    loaded = reload(
+        model, verbose=0, gamma=0.5, learning_rate=1e-2, tensorboard_log="x", policy_kwargs=KWARGS["MlpPolicy"]
+    )
     assert (loaded.gamma, loaded.learning_rate, loaded.tensorboard_log) == (0.5, 1e-2, "x")
     assert same(model.get_parameters(), loaded.get_parameters())
     loaded = reload(model, custom_objects={"policy": "MlpPolicy", "learning_rate": 0.5})
@@ -341,7 +344,9 @@ def test_locals_of_function_callbacks():
     model = make("PPO2")
     model.learn(8, callback=lambda locals_, globals_: noted.append(dict(locals_)))
     last = noted[-1]
-    shapes = dict(obs=(2, 3), actions=(2,), rewards=(2,), dones=(2,), values=(2,), neglogpacs=(2,), clipped_actions=(2,))
+    shapes = dict(
+        obs=(2, 3), actions=(2,), rewards=(2,), dones=(2,), values=(2,), neglogpacs=(2,), clipped_actions=(2,)
+    )
     assert {name: np.shape(last[name]) for name in shapes} == shapes
     assert last["self"] is model and last["writer"] is None and last["total_timesteps"] == 8
     assert len(last["infos"]) == 2 and last["tb_log_name"] == "PPO2" and last["reset_num_timesteps"] is True
