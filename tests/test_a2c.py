@@ -23,7 +23,8 @@ def noting(model):
 
 def test_defaults():
     model = A2C("MlpPolicy", random_env())
-    assert (model.gamma, model.n_steps, model.vf_coef, model.ent_coef, model.max_grad_norm) == (0.99, 5, 0.25, 0.01, 0.5)
+    assert (model.gamma, model.n_steps, model.max_grad_norm) == (0.99, 5, 0.5)
+    assert (model.vf_coef, model.ent_coef) == (0.25, 0.01)
     assert (model.learning_rate, model.alpha, model.momentum, model.epsilon) == (7e-4, 0.99, 0.0, 1e-5)
     assert model.lr_schedule == "constant" and model.n_batch == 10
 

@@ -30,13 +30,15 @@ def noting(model):
 
 def test_defaults():
     model = PPO2("MlpPolicy", random_env(4))
-    assert (model.gamma, model.n_steps, model.ent_coef, model.learning_rate, model.vf_coef) == (0.99, 128, 0.01, 2.5e-4, 0.5)
+    assert (model.gamma, model.n_steps, model.learning_rate) == (0.99, 128, 2.5e-4)
+    assert (model.ent_coef, model.vf_coef) == (0.01, 0.5)
     assert (model.max_grad_norm, model.lam, model.nminibatches, model.noptepochs) == (0.5, 0.95, 4, 4)
     assert (model.cliprange, model.cliprange_vf, model.n_batch) == (0.2, None, 512)
 
 
 def test_schedules_follow_the_remaining_progress(model):
-    model.learning_rate, model.cliprange, model.cliprange_vf = LinearFunction(4.0), lambda p: p / 2, LinearFunction(0, 8)
+    model.learning_rate, model.cliprange = LinearFunction(4.0), lambda p: p / 2
+    model.cliprange_vf = LinearFunction(0, 8)
     model.learn(8 * 4 + 7)  # the incomplete fifth rollout is not played
     assert model.num_timesteps == 32
     np.testing.assert_allclose([noted[3:] for noted in model.noted],
@@ -153,8 +155,8 @@ def test_table(tmp_path):
     finally:
         logger.reset()
     header, *rows = [line.split(",") for line in (tmp_path / "progress.csv").read_text().splitlines()]
-    names = {"serial_timesteps", "n_updates", "total_timesteps", "fps", "explained_variance", "ep_reward_mean", "ep_len_mean"}
-    assert set(header) == names | set(model.loss_names)
+    names = {"serial_timesteps", "n_updates", "total_timesteps", "fps", "explained_variance"}
+    assert set(header) == names | {"ep_reward_mean", "ep_len_mean"} | set(model.loss_names)
     table = [dict(zip(header, row, strict=True)) for row in rows]
     assert [(row["n_updates"], row["total_timesteps"], row["serial_timesteps"]) for row in table] == [
         ("1", "8", "4"), ("2", "16", "8"), ("4", "32", "16")]  # fmt: skip

@@ -121,7 +121,8 @@ def test_table_goes_to_the_logger(tmp_path):
             one.log_table({"n_updates": 3})
     finally:
         logger.reset()
-    assert (tmp_path / "progress.json").read_text().strip() == '{"n_updates": 3, "ep_reward_mean": 1.0, "ep_len_mean": 4.0}'
+    row = (tmp_path / "progress.json").read_text().strip()
+    assert row == '{"n_updates": 3, "ep_reward_mean": 1.0, "ep_len_mean": 4.0}'
 
 
 def test_finite_or_not():
