@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.naming import named_layer
+from stable_baselines_tf2.core.recurrence import lstm_sequence, lstm_step, normalize
 
 Tensor = Any  # a tf.Tensor, inside or outside of a graph
 
@@ -105,34 +106,22 @@ class _Lstm(keras.layers.Layer):
             Outputs [T, N, H] and the state after the last step [N, 2H], cell part first.
         """
         n_steps, n_hidden = sequence.shape[0], self.n_hidden
-        wh = tf.convert_to_tensor(self.wh)
         # The input's share needs no recurrence: one large product instead of T small ones.
-        inputs = tf.reshape(
-            tf.matmul(tf.reshape(sequence, (-1, sequence.shape[-1])), self.wx), (n_steps, -1, 4 * n_hidden)
-        )
+        flat = tf.reshape(sequence, (-1, sequence.shape[-1]))
+        share = tf.reshape(tf.matmul(flat, self.wx), (n_steps, -1, 4 * n_hidden))
+        norms: tuple[Tensor, ...] = ()
         if self.layer_norm:
-            inputs = _normalize(inputs, self.gx, self.bx)
-            gain_h, bias_h = tf.convert_to_tensor(self.gh), tf.convert_to_tensor(self.bh)
-            gain_c, bias_c = tf.convert_to_tensor(self.gc), tf.convert_to_tensor(self.bc)
-        inputs += self.b
-
-        def step(carry: tuple[Tensor, Tensor], step_input: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            (cell, hidden), (share, keep) = carry, step_input
-            recurrent = tf.matmul(hidden * keep, wh)
-            if self.layer_norm:
-                recurrent = _normalize(recurrent, gain_h, bias_h)
-            i, f, o, candidate = tf.split(share + recurrent, 4, axis=1)
-            cell = tf.sigmoid(f) * (cell * keep) + tf.sigmoid(i) * tf.tanh(candidate)
-            output = _normalize(cell, gain_c, bias_c) if self.layer_norm else cell
-            return cell, tf.sigmoid(o) * tf.tanh(output)
-
+            share = normalize(share, self.gx, self.bx)
+            norms = tuple(tf.convert_to_tensor(norm) for norm in (self.gh, self.bh, self.gc, self.bc))
+        share += self.b
+        wh = tf.convert_to_tensor(self.wh)
         keep = 1.0 - tf.cast(masks, tf.float32)[:, :, tf.newaxis]  # [T, N, 1]
-        first = (state[:, :n_hidden], state[:, n_hidden:])
+        cell, hidden = state[:, :n_hidden], state[:, n_hidden:]
         if n_steps == 1:
-            cell, hidden = step(first, (inputs[0], keep[0]))
+            cell, hidden = lstm_step(cell, tf.matmul(hidden * keep[0], wh), share[0], keep[0], norms)
             return hidden[tf.newaxis], tf.concat([cell, hidden], axis=1)
-        cells, hiddens = tf.scan(step, (inputs, keep), initializer=first)
-        return hiddens, tf.concat([cells[-1], hiddens[-1]], axis=1)
+        hiddens, last_cell = lstm_sequence(share, keep, cell, hidden, wh, *norms)
+        return hiddens, tf.concat([last_cell, hiddens[-1]], axis=1)
 
 
 class _Dense(keras.layers.Layer):
@@ -158,13 +147,7 @@ class _LayerNorm(keras.layers.Layer):
         self.gamma = self.add_weight((input_shape[-1],), "ones", name="gamma")
 
     def call(self, inputs: Tensor) -> Tensor:
-        return _normalize(inputs, self.gamma, self.beta, epsilon=1e-12)
-
-
-def _normalize(x: Tensor, gain: Any, bias: Any, epsilon: float = 1e-5) -> Tensor:
-    """Zero mean and unit variance over the last axis, then a gain and a bias."""
-    mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-    return (x - mean) * tf.math.rsqrt(variance + epsilon) * gain + bias
+        return normalize(inputs, self.gamma, self.beta, epsilon=1e-12)
 
 
 def linear(input_tensor: Tensor, scope: str, n_hidden: int, init_scale: float = 1.0, init_bias: float = 0.0) -> Tensor:
