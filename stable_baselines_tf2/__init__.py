@@ -9,10 +9,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from stable_baselines_tf2.a2c import A2C as A2C
+    from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
 
-_ALGORITHMS = {"A2C": "a2c", "PPO2": "ppo2"}  # imported when asked for: TensorFlow takes seconds to load
-__all__ = ["A2C", "PPO2"]
+_ALGORITHMS = {"A2C": "a2c", "DQN": "deepq", "PPO2": "ppo2"}  # imported when asked for: TensorFlow takes seconds to load
+__all__ = ["A2C", "DQN", "PPO2"]
 
 
 def __getattr__(name: str) -> Any:

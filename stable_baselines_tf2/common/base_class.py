@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -22,15 +23,18 @@ from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, 
 from stable_baselines_tf2.common.save_util import data_to_json, json_to_data
 from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.common.training import Training, require_finite
-from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecEnv, VecNormalize, unwrap_vec_normalize
+from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.optimizers import State as OptimizerState
-from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import gradient_step
 from stable_baselines_tf2.core.tensorboard import TensorboardWriter as TensorboardWriter
+
+if TYPE_CHECKING:
+    from stable_baselines_tf2.common.off_policy import OffPolicyRLModel as OffPolicyRLModel
 
 Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 
@@ -94,6 +98,8 @@ class BaseRLModel(ABC):
         self.tensorboard_log: str | None = None
         self.full_tensorboard_log = False
         self.generator = np.random.default_rng()
+        self._optimizer: Optimizer
+        self._optimizer_state: OptimizerState = {}
         self._set_threads()
         if env is not None:
             env = self._wrap_env(env)
@@ -108,6 +114,8 @@ class BaseRLModel(ABC):
             if self.verbose >= 1:
                 print(f"Making environment {env}")
             env = gymnasium.make(env)
+        if isinstance(env, UnvecWrapper):
+            return env.venv
         if isinstance(env, VecEnv):
             return env
         if not hasattr(env, "step") or not hasattr(env, "observation_space"):
@@ -227,7 +235,55 @@ class BaseRLModel(ABC):
             FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
         """
 
-    @abstractmethod
+    def _advance(self, vector: Any, state: OptimizerState, statistics: dict[str, float], update: str) -> None:
+        """Takes the outcome of an update, unless it went wrong.
+
+        Raises:
+            FloatingPointError: a statistic or a new weight is not finite.
+        """
+        # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
+        require_finite({**statistics, "a weight": vector.numpy()}, update)
+        self._trained.advance(vector)
+        self._optimizer_state = state
+
+    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[..., float]:
+        """A step of behaviour cloning ``(obs, actions, learning_rate) -> loss``; ``train=False`` only measures."""
+        optimizer = Adam(epsilon=adam_epsilon)
+        optimizer_state = optimizer.initial_state(sum(self._trained.sizes))
+        discrete = space_kind(self.action_space) == "Discrete"
+
+        @tf.function(autograph=False)
+        def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
+            def loss(vector: Any) -> Any:
+                outputs = self._imitate(vector, obs)
+                value = (
+                    losses.cross_entropy(outputs, tf.reshape(actions, (-1,)))
+                    if discrete
+                    else losses.squared_error(outputs, actions)
+                )
+                return value, (value,)
+
+            if not train:
+                return vector, state, tf.stack(loss(vector)[1])
+            return gradient_step(loss, optimizer, vector, state, learning_rate)
+
+        def step(obs: Any, actions: Any, learning_rate: float) -> float:
+            nonlocal optimizer_state
+            obs = tf.constant(np.asarray(obs, self._policy.preprocessor.dtype))
+            actions = tf.constant(np.asarray(actions, np.int64 if discrete else np.float32))
+            rate = tf.constant(learning_rate, tf.float32)
+            vector, optimizer_state, (loss,) = gradient(self._trained.vector, optimizer_state, obs, actions, rate)
+            if train:
+                require_finite({"loss": loss.numpy()}, "behaviour cloning")
+                self._trained.advance(vector)
+            return float(loss)
+
+        return step
+
+    def _imitate(self, vector: Any, obs: Any) -> Any:
+        """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box), in TensorFlow."""
+        raise NotImplementedError
+
     def pretrain(
         self,
         dataset: Any,
@@ -235,14 +291,69 @@ class BaseRLModel(ABC):
         learning_rate: float = 1e-4,
         adam_epsilon: float = 1e-8,
         val_interval: int | None = None,
-    ) -> BaseRLModel:
-        """Behaviour cloning from expert data."""
+    ) -> Any:
+        """Behaviour cloning: fits the policy to an expert's actions, starting from the current weights.
+
+        Args:
+            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or
+                "val")``, which gives observations and actions.
+            n_epochs: passes over the training set.
+            learning_rate: Adam's step size.
+            adam_epsilon: Adam's epsilon.
+            val_interval: epochs between two reports; a tenth of all if None.
+
+        Raises:
+            ValueError: the action space is neither Box nor Discrete.
+        """
+        if space_kind(self.action_space) not in ("Box", "Discrete"):
+            raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
+        interval = val_interval if val_interval is not None else max(n_epochs // 10, 1)
+        train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
+        try:
+            for epoch in range(1, n_epochs + 1):
+                train_loss = np.mean(
+                    [train(*dataset.get_next_batch("train"), learning_rate) for _ in range(len(dataset.train_loader))]
+                )
+                if self.verbose > 0 and epoch % interval == 0:
+                    val_loss = np.mean(
+                        [measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))]
+                    )
+                    print(
+                        f"Behaviour cloning, epoch {epoch} of {n_epochs}: "
+                        f"training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
+                    )
+        finally:
+            self._sync()
+        return self
 
     # ------------------------------------------------------------ parameters
     @property
     @abstractmethod
-    def _parameters(self) -> Parameters:
+    def _policy(self) -> Any:
+        """The policy that acts.
+
+        Raises:
+            ValueError: it has not been built.
+        """
+
+    @property
+    @abstractmethod
+    def _parameters(self) -> Parameters | JoinedParameters:
         """All weights of the model."""
+
+    @property
+    @abstractmethod
+    def _trained(self) -> Parameters:
+        """The weights that the optimizer works on."""
+
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        self._optimizer, self._optimizer_state = optimizer, optimizer.initial_state(sum(self._trained.sizes))
+
+    @staticmethod
+    def _built(network: Any) -> Any:
+        if network is None:
+            raise ValueError("the model has not been built; call setup_model() first")
+        return network
 
     def _sync(self) -> None:
         """Brings the Keras variables up to date."""
@@ -304,13 +415,44 @@ class BaseRLModel(ABC):
         own.assign(given)
 
     # ------------------------------------------------------------ prediction
-    @abstractmethod
+    def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
+        """Observation as a batch, with state and mask; and whether it was one already."""
+        policy = self._policy
+        observation = np.asarray(observation)
+        is_batch = policy.preprocessor.is_batch(observation)
+        if not is_batch:
+            observation = observation[np.newaxis]
+        if policy.recurrent:
+            rows = (len(observation),)
+            shapes = {"state": (*rows, *policy.initial_state.shape[1:]), "mask": rows}
+            for (name, shape), value in zip(shapes.items(), (state, mask), strict=True):
+                if value is not None and np.shape(value) != shape:
+                    raise ValueError(f"{name} must have shape {shape}, not {np.shape(value)}")
+        return observation, state, mask, is_batch
+
     def predict(
         self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Actions for observations."""
+        """Actions for observations.
 
-    @abstractmethod
+        Args:
+            observation: one observation, or a batch of any size.
+            state: recurrent state that the last call returned; None at the start of episodes.
+            mask: True where an episode starts with this observation, [B].
+            deterministic: take the most probable actions instead of random ones.
+
+        Returns:
+            The action or actions, clipped to the bounds of a Box, and the new recurrent state (None without memory).
+
+        Raises:
+            ValueError: the observation's shape fits neither one observation nor a batch.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        actions, state = self._policy.act(observation, state, mask, deterministic)
+        if isinstance(self.action_space, gymnasium.spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return (actions if is_batch else actions[0]), state
+
     def action_probability(
         self,
         observation: Any,
@@ -319,17 +461,62 @@ class BaseRLModel(ABC):
         actions: Any = None,
         logp: bool = False,
     ) -> Any:
-        """Probabilities of actions."""
+        """The action distribution, or the probability of given actions.
+
+        Args:
+            observation: one observation, or a batch.
+            state: recurrent state.
+            mask: True where an episode starts, [B].
+            actions: actions to rate, one for each observation.
+            logp: log-probabilities instead of probabilities.
+
+        Returns:
+            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones
+            (MultiBinary), or mean and standard deviation (Box). With ``actions``: their probability (density), [B, 1],
+            or [1] for one observation.
+
+        Raises:
+            ValueError: shapes do not fit.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        policy = self._policy
+        if actions is None:
+            probabilities = policy.proba_step(observation, state, mask)
+            if is_batch:
+                return probabilities
+            if isinstance(probabilities, list | tuple):
+                return type(probabilities)(part[0] for part in probabilities)
+            return probabilities[0]
+        actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
+        if len(actions) != len(observation):
+            raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
+        if space_kind(self.action_space) != "Box":
+            given, actions = actions, actions.astype(np.int64)
+            if (given != actions).any() or not all(map(self.action_space.contains, actions)):
+                raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
+        flat = policy.distribution_parameters(observation, state, mask)
+        log_probability = -policy.sampler.neglogp(flat, actions)[:, np.newaxis]
+        result = log_probability if logp else np.exp(log_probability)
+        return result if is_batch else result[0]
 
     # ------------------------------------------------------------ files
     def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What exact resumption needs besides parameters: a JSON-able part and named arrays."""
         state = {"num_timesteps": self.num_timesteps, "generator": self.generator.bit_generator.state}
-        return state, {}
+        return state, {f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()}
 
     def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         self.num_timesteps = int(state["num_timesteps"])
         self._set_generator_state(state["generator"])
+        restored = {}
+        for name, initial in self._optimizer_state.items():
+            array = arrays.get(f"optimizer/{name}")
+            if array is None or array.shape != tuple(initial.shape):
+                raise ValueError(
+                    f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
+                )
+            restored[name] = tf.constant(array)
+        self._optimizer_state = restored
 
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
         """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
@@ -421,6 +608,19 @@ def _write_pickle(target: PathOrFile, data: dict[str, Any], parameters: OrderedD
         target.write(content)
 
 
+def check_number(name: str, value: Any, low: float, high: float = np.inf, integer: bool = False) -> None:
+    """Checks a hyperparameter.
+
+    Raises:
+        ValueError: ``value`` is no number (``integer``: no integer) from ``low`` to ``high``.
+    """
+    kinds = (int, np.integer) if integer else (int, float, np.number)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "an integer" if integer else "a number"
+        limits = f"{low} or more" if high == np.inf else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {kind}, {limits}, not {value!r}")
+
+
 class ActorCriticRLModel(BaseRLModel):
     """Base of the algorithms with an actor-critic policy that learn from rollouts of their own.
 
@@ -459,8 +659,6 @@ class ActorCriticRLModel(BaseRLModel):
         self.bootstrap_timeouts = False
         self.train_model: Any = None
         self._runner: OnPolicyCollector | None = None
-        self._optimizer: Optimizer
-        self._optimizer_state: OptimizerState = {}
 
     # ------------------------------------------------------------ building
     def setup_model(self) -> None:
@@ -483,16 +681,14 @@ class ActorCriticRLModel(BaseRLModel):
                 **self.policy_kwargs,
             )
             self.train_model.generator = self.generator
-            self._optimizer = self._make_optimizer()
-            self._optimizer_state = self._optimizer.initial_state(sum(self._parameters.sizes))
+            self._set_optimizer(self._make_optimizer())
             self._build_update()
 
     def _check_arguments(self, n_envs: int | None) -> None:
         """Raises ValueError where arguments make no sense for a number of environments (None: not known yet)."""
         if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
             raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
-        if not isinstance(self.gamma, int | float | np.number) or not 0.0 <= self.gamma <= 1.0:
-            raise ValueError(f"gamma must be a number between 0 and 1, not {self.gamma!r}")
+        check_number("gamma", self.gamma, 0.0, 1.0)
         limit = self.max_grad_norm
         if limit is not None and (not isinstance(limit, int | float | np.number) or not limit > 0.0):
             raise ValueError(f"max_grad_norm must be a positive number or None, not {limit!r}")
@@ -522,13 +718,13 @@ class ActorCriticRLModel(BaseRLModel):
 
     @property
     def _policy(self) -> Any:
-        if self.train_model is None:
-            raise ValueError("the model has not been built; call setup_model() first")
-        return self.train_model
+        return self._built(self.train_model)
 
     @property
     def _parameters(self) -> Parameters:
         return self._policy.params
+
+    _trained = _parameters
 
     @property
     def act_model(self) -> Any:
@@ -631,6 +827,16 @@ class ActorCriticRLModel(BaseRLModel):
                     training.log_table(self._table(rollout, training, statistics))
         return self
 
+    def _imitate(self, vector: Any, obs: Any) -> Any:
+        policy = self.train_model
+        states = (
+            (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1]))
+            if policy.recurrent
+            else ()
+        )
+        outputs = policy.with_weights(vector, obs, *states)
+        return outputs.policy if space_kind(self.action_space) == "Discrete" else outputs.distribution.mode()
+
     def _start_training(self, training: Training) -> None:
         """Hook for what a subclass sets up at the start of `learn`."""
 
@@ -641,204 +847,6 @@ class ActorCriticRLModel(BaseRLModel):
             histograms["input_info/observation"] = rollout.obs
             histograms |= {name.removesuffix(":0"): array for name, array in self.get_parameters().items()}
         training.log_update(scalars, histograms)
-
-    def _advance(self, vector: Any, state: OptimizerState, statistics: dict[str, float], update: str) -> None:
-        """Takes the outcome of an update, unless it went wrong.
-
-        Raises:
-            FloatingPointError: a statistic or a new weight is not finite.
-        """
-        # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
-        require_finite({**statistics, "a weight": vector.numpy()}, update)
-        self._parameters.advance(vector)
-        self._optimizer_state = state
-
-    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[..., float]:
-        """A step of behaviour cloning ``(obs, actions, learning_rate) -> loss``; ``train=False`` only measures."""
-        policy, optimizer = self.train_model, Adam(epsilon=adam_epsilon)
-        optimizer_state = optimizer.initial_state(sum(self._parameters.sizes))
-        discrete = space_kind(self.action_space) == "Discrete"
-
-        @tf.function(autograph=False)
-        def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
-            def loss(vector: Any) -> Any:
-                states = (
-                    (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1]))
-                    if policy.recurrent
-                    else ()
-                )
-                outputs = policy.with_weights(vector, obs, *states)
-                value = (
-                    losses.cross_entropy(outputs.policy, tf.reshape(actions, (-1,)))
-                    if discrete
-                    else losses.squared_error(outputs.distribution.mode(), actions)
-                )
-                return value, (value,)
-
-            if not train:
-                return vector, state, tf.stack(loss(vector)[1])
-            return gradient_step(loss, optimizer, vector, state, learning_rate)
-
-        def step(obs: Any, actions: Any, learning_rate: float) -> float:
-            nonlocal optimizer_state
-            obs = tf.constant(np.asarray(obs, policy.preprocessor.dtype))
-            actions = tf.constant(np.asarray(actions, np.int64 if discrete else np.float32))
-            rate = tf.constant(learning_rate, tf.float32)
-            vector, optimizer_state, (loss,) = gradient(self._parameters.vector, optimizer_state, obs, actions, rate)
-            if train:
-                require_finite({"loss": loss.numpy()}, "behaviour cloning")
-                self._parameters.advance(vector)
-            return float(loss)
-
-        return step
-
-    def pretrain(
-        self,
-        dataset: Any,
-        n_epochs: int = 10,
-        learning_rate: float = 1e-4,
-        adam_epsilon: float = 1e-8,
-        val_interval: int | None = None,
-    ) -> Any:
-        """Behaviour cloning: fits the policy to an expert's actions, starting from the current weights.
-
-        Args:
-            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or
-                "val")``, which gives observations and actions.
-            n_epochs: passes over the training set.
-            learning_rate: Adam's step size.
-            adam_epsilon: Adam's epsilon.
-            val_interval: epochs between two reports; a tenth of all if None.
-
-        Raises:
-            ValueError: the action space is neither Box nor Discrete.
-        """
-        if space_kind(self.action_space) not in ("Box", "Discrete"):
-            raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
-        interval = val_interval if val_interval is not None else max(n_epochs // 10, 1)
-        train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
-        try:
-            for epoch in range(1, n_epochs + 1):
-                train_loss = np.mean(
-                    [train(*dataset.get_next_batch("train"), learning_rate) for _ in range(len(dataset.train_loader))]
-                )
-                if self.verbose > 0 and epoch % interval == 0:
-                    val_loss = np.mean(
-                        [measure(*dataset.get_next_batch("val"), learning_rate) for _ in range(len(dataset.val_loader))]
-                    )
-                    print(
-                        f"Behaviour cloning, epoch {epoch} of {n_epochs}: "
-                        f"training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
-                    )
-        finally:
-            self._sync()
-        return self
-
-    # ------------------------------------------------------------ prediction
-    def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
-        """Observation as a batch, with state and mask; and whether it was one already."""
-        policy = self._policy
-        observation = np.asarray(observation)
-        is_batch = policy.preprocessor.is_batch(observation)
-        if not is_batch:
-            observation = observation[np.newaxis]
-        if policy.recurrent:
-            rows = (len(observation),)
-            shapes = {"state": (*rows, *policy.initial_state.shape[1:]), "mask": rows}
-            for (name, shape), value in zip(shapes.items(), (state, mask), strict=True):
-                if value is not None and np.shape(value) != shape:
-                    raise ValueError(f"{name} must have shape {shape}, not {np.shape(value)}")
-        return observation, state, mask, is_batch
-
-    def predict(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Actions for observations.
-
-        Args:
-            observation: one observation, or a batch of any size.
-            state: recurrent state that the last call returned; None at the start of episodes.
-            mask: True where an episode starts with this observation, [B].
-            deterministic: take the most probable actions instead of random ones.
-
-        Returns:
-            The action or actions, clipped to the bounds of a Box, and the new recurrent state (None without memory).
-
-        Raises:
-            ValueError: the observation's shape fits neither one observation nor a batch.
-        """
-        observation, state, mask, is_batch = self._batched(observation, state, mask)
-        actions, state = self.train_model.act(observation, state, mask, deterministic)
-        if isinstance(self.action_space, gymnasium.spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
-        return (actions if is_batch else actions[0]), state
-
-    def action_probability(
-        self,
-        observation: Any,
-        state: np.ndarray | None = None,
-        mask: Any = None,
-        actions: Any = None,
-        logp: bool = False,
-    ) -> Any:
-        """The action distribution, or the probability of given actions.
-
-        Args:
-            observation: one observation, or a batch.
-            state: recurrent state.
-            mask: True where an episode starts, [B].
-            actions: actions to rate, one for each observation.
-            logp: log-probabilities instead of probabilities.
-
-        Returns:
-            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones
-            (MultiBinary), or mean and standard deviation (Box). With ``actions``: their probability (density), [B, 1],
-            or [1] for one observation.
-
-        Raises:
-            ValueError: shapes do not fit.
-        """
-        observation, state, mask, is_batch = self._batched(observation, state, mask)
-        policy = self.train_model
-        if actions is None:
-            probabilities = policy.proba_step(observation, state, mask)
-            if is_batch:
-                return probabilities
-            if isinstance(probabilities, list | tuple):
-                return type(probabilities)(part[0] for part in probabilities)
-            return probabilities[0]
-        actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
-        if len(actions) != len(observation):
-            raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
-        if space_kind(self.action_space) != "Box":
-            given, actions = actions, actions.astype(np.int64)
-            if (given != actions).any() or not all(map(self.action_space.contains, actions)):
-                raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
-        outputs = policy.actor(*policy._inputs(observation, state, mask))
-        log_probability = -policy.sampler.neglogp(outputs.flat, actions)[:, np.newaxis]
-        result = log_probability if logp else np.exp(log_probability)
-        return result if is_batch else result[0]
-
-    # ------------------------------------------------------------ files
-    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        state, arrays = super()._training_state()
-        return state, {
-            **arrays,
-            **{f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()},
-        }
-
-    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        super()._restore_training_state(state, arrays)
-        restored = {}
-        for name, initial in self._optimizer_state.items():
-            array = arrays.get(f"optimizer/{name}")
-            if array is None or array.shape != tuple(initial.shape):
-                raise ValueError(
-                    f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
-                )
-            restored[name] = tf.constant(array)
-        self._optimizer_state = restored
-
 
 class SetVerbosity:
     """Within this block, less than ``verbose=1`` silences the logger and less than 2 gymnasium's warnings."""
@@ -856,3 +864,9 @@ class SetVerbosity:
     def __exit__(self, *error: object) -> None:
         logger.set_level(self._logger_level)
         gymnasium.logger.min_level = self._gymnasium_level
+
+
+def __getattr__(name: str) -> Any:
+    if name == "OffPolicyRLModel":  # stands on this module
+        return importlib.import_module("stable_baselines_tf2.common.off_policy").OffPolicyRLModel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

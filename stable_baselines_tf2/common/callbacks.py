@@ -12,7 +12,7 @@ import numpy as np
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.optional import require
-from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecEnv, sync_envs_normalization
+from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, sync_envs_normalization
 from stable_baselines_tf2.core.archive import atomic_write
 from stable_baselines_tf2.core.tensorboard import EventWriter
 
@@ -284,9 +284,10 @@ class EvalCallback(EventCallback):
         self.evaluations_length: list[list[int]] = []
 
     def _init_callback(self) -> None:
-        if isinstance(self.training_env, VecEnv) and type(self.training_env) is not type(self.eval_env):
+        training_env = self.training_env.venv if isinstance(self.training_env, UnvecWrapper) else self.training_env
+        if isinstance(training_env, VecEnv) and type(training_env) is not type(self.eval_env):
             warnings.warn(
-                f"the training environment is a {type(self.training_env).__name__}, "
+                f"the training environment is a {type(training_env).__name__}, "
                 f"the evaluation environment a {type(self.eval_env).__name__}",
                 stacklevel=2,
             )

@@ -80,20 +80,25 @@ def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitectur
             for branch, sizes in part.items():
                 if not isinstance(sizes, Sequence) or isinstance(sizes, str):
                     raise ValueError(f"net_arch[-1][{branch!r}] must be a list of layer sizes, not {sizes!r}")
-                branches[branch] = [Stage(f"{branch}_fc{i}", _layer_size(size)) for i, size in enumerate(sizes)]
+                branches[branch] = [Stage(f"{branch}_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)]
         elif part == "lstm" and n_lstm is not None:
             shared.append(Stage("lstm1", n_lstm, recurrent=True))
         else:
-            shared.append(Stage(f"shared_fc{position}", _layer_size(part)))
+            shared.append(Stage(f"shared_fc{position}", layer_size("net_arch", part)))
     n_lstms = sum(stage.recurrent for stage in shared)
     if n_lstm is not None and n_lstms != 1:
         raise ValueError(f"net_arch must contain 'lstm' exactly once, not {n_lstms} times: {net_arch!r}")
     return DenseArchitecture(shared, branches["pi"], branches["vf"])
 
 
-def _layer_size(size: Any) -> int:
+def layer_size(argument: str, size: Any) -> int:
+    """Checks one of the layer sizes in an argument.
+
+    Raises:
+        ValueError: it is no positive integer.
+    """
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"net_arch: a layer size must be a positive integer, not {size!r}")
+        raise ValueError(f"{argument}: a layer size must be a positive integer, not {size!r}")
     return int(size)
 
 
@@ -195,6 +200,24 @@ class BasePolicy(keras.Model):
         """Recurrent state at the start of an episode, [n_env, …]; None if the policy has none."""
         return None
 
+    # ------------------------------------------------------------ the network, in TensorFlow
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables, by one pass over a row of zeros."""
+        self.call(self._example)
+
+    @property
+    def _example(self) -> Tensor:
+        """A batch of one raw observation."""
+        dtype = self.preprocessor.dtype
+        return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
+
+    def with_weights(self, vector: Tensor, *inputs: Any) -> Any:
+        """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
+        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
+        with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name):
+            return self.call(*inputs)
+
+    # ------------------------------------------------------------ weights
     @property
     def params(self) -> Parameters:
         """The weights, as flat vector and by legacy name."""
@@ -302,13 +325,10 @@ class ActorCriticPolicy(BasePolicy):
 
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
-        obs = np.zeros((1, *self.preprocessor.shape), self.preprocessor.dtype) + np.asarray(
-            self.preprocessor.start, self.preprocessor.dtype
-        )
         states = masks = None
         if self.initial_state is not None:
             states, masks = tf.zeros((1, self.initial_state.shape[1])), tf.zeros((1,))
-        self.call(tf.constant(obs), states, masks)
+        self.call(self._example, states, masks)
 
     def call(self, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1) -> PolicyOutputs:
         """The whole network on raw observations [B, …]; see `extract` for the arguments."""
@@ -319,14 +339,6 @@ class ActorCriticPolicy(BasePolicy):
                 features.policy, features.value, init_scale=self.head_scale
             )
         return PolicyOutputs(distribution, value[:, 0], q_value, features.state, policy)
-
-    def with_weights(
-        self, vector: Tensor, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1
-    ) -> PolicyOutputs:
-        """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
-        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
-        with keras.StatelessScope(state_mapping=mapping), keras.name_scope("model"):
-            return self.call(obs, states, masks, n_steps)
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
     def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
@@ -415,7 +427,11 @@ class ActorCriticPolicy(BasePolicy):
             Probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or
             means and standard deviations (Box).
         """
-        return self.sampler.probabilities(self.actor(*self._inputs(obs, state, mask)).flat)
+        return self.sampler.probabilities(self.distribution_parameters(obs, state, mask))
+
+    def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+        """Parameters of the action distributions as the sampler takes them, [B, n]."""
+        return self.actor(*self._inputs(obs, state, mask)).flat
 
     def value(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
         """Values of observations, [B]."""
@@ -464,7 +480,8 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
         return self._initial_state
 
 
-def _check_extraction(feature_extraction: str, kwargs: dict[str, Any]) -> None:
+def check_extraction(feature_extraction: str, kwargs: dict[str, Any]) -> None:
+    """Raises ValueError for an unknown kind of network, or arguments that only networks of images have."""
     if feature_extraction not in ("cnn", "mlp"):
         raise ValueError(f"feature_extraction must be 'cnn' or 'mlp', not {feature_extraction!r}")
     if feature_extraction == "mlp" and kwargs:
@@ -510,7 +527,7 @@ class LstmPolicy(RecurrentActorCriticPolicy):
         feature_extraction: str = "cnn",
         **kwargs: Any,
     ) -> None:
-        _check_extraction(feature_extraction, kwargs)
+        check_extraction(feature_extraction, kwargs)
         super().__init__(
             sess,
             ob_space,
@@ -535,7 +552,7 @@ class LstmPolicy(RecurrentActorCriticPolicy):
             self.dense_architecture = parse_net_arch(net_arch, n_lstm)
         else:
             sizes = [] if self.cnn_extractor else [64, 64] if layers is None else layers
-            shared = [Stage(f"pi_fc{i}", _layer_size(size)) for i, size in enumerate(sizes)]
+            shared = [Stage(f"pi_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)]
             self.dense_architecture = DenseArchitecture([*shared, Stage("lstm1", n_lstm, recurrent=True)], [], [])
         self._setup_init()
 
@@ -605,7 +622,7 @@ class FeedForwardPolicy(ActorCriticPolicy):
         feature_extraction: str = "cnn",
         **kwargs: Any,
     ) -> None:
-        _check_extraction(feature_extraction, kwargs)
+        check_extraction(feature_extraction, kwargs)
         super().__init__(
             sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=feature_extraction == "cnn"
         )
@@ -792,14 +809,6 @@ class MlpLnLstmPolicy(LstmPolicy):
         )
 
 
-_policy_registry: dict[type[BasePolicy], dict[str, type[BasePolicy]]] = {
-    ActorCriticPolicy: {
-        policy.__name__: policy
-        for policy in (CnnPolicy, CnnLstmPolicy, CnnLnLstmPolicy, MlpPolicy, MlpLstmPolicy, MlpLnLstmPolicy)
-    }
-}
-
-
 def get_policy_from_name(base_policy_type: type[BasePolicy], name: str) -> type[BasePolicy]:
     """The policy class that is registered under a name.
 
@@ -828,10 +837,15 @@ def register_policy(name: str, policy: type[BasePolicy]) -> None:
     Raises:
         ValueError: the name is taken, or the class belongs to no kind of policy.
     """
-    base = next((base for base in _policy_registry if issubclass(policy, base)), None)
+    base = next((base for base in policy.__mro__ if BasePolicy in base.__bases__), None)
     if base is None:
-        kinds = ", ".join(kind.__name__ for kind in _policy_registry)
-        raise ValueError(f"policy: {policy.__name__} is no subclass of {kinds}")
-    if name in _policy_registry[base]:
-        raise ValueError(f"name: {name!r} is already registered, for {_policy_registry[base][name].__name__}")
-    _policy_registry[base][name] = policy
+        raise ValueError(f"policy: {policy.__name__} is no subclass of a kind of policy, such as ActorCriticPolicy")
+    known = _policy_registry.setdefault(base, {})
+    if name in known:
+        raise ValueError(f"name: {name!r} is already registered, for {known[name].__name__}")
+    known[name] = policy
+
+
+_policy_registry: dict[type[BasePolicy], dict[str, type[BasePolicy]]] = {}
+for _policy in (CnnPolicy, CnnLstmPolicy, CnnLnLstmPolicy, MlpPolicy, MlpLstmPolicy, MlpLnLstmPolicy):
+    register_policy(_policy.__name__, _policy)

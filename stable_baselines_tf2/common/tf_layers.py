@@ -125,22 +125,22 @@ class _Lstm(keras.layers.Layer):
 
 
 class _Dense(keras.layers.Layer):
-    """``x kernel + bias`` with Glorot's uniform initial weights."""
+    """``x kernel + bias`` with Glorot's uniform initial weights, under the given variable names."""
 
-    def __init__(self, name: str, units: int) -> None:
+    def __init__(self, name: str, units: int, kernel: str = "kernel", bias: str = "bias") -> None:
         super().__init__(name=name)
-        self.units = units
+        self.units, self._names = units, (kernel, bias)
 
     def build(self, input_shape: Sequence[int]) -> None:
-        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name="kernel")
-        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name=self._names[0])
+        self.bias = self.add_weight((self.units,), "zeros", name=self._names[1])
 
     def call(self, inputs: Tensor) -> Tensor:
         return tf.matmul(inputs, self.kernel) + self.bias
 
 
 class _LayerNorm(keras.layers.Layer):
-    """Layer normalization (https://arxiv.org/abs/1607.06450) over the last axis."""
+    """Layer normalization."""
 
     def build(self, input_shape: Sequence[int]) -> None:
         self.beta = self.add_weight((input_shape[-1],), "zeros", name="beta")
@@ -244,6 +244,27 @@ def lnlstm(
     return lstm(input_tensor, mask_tensor, cell_state, scope, n_hidden, init_scale, layer_norm=True)
 
 
+def fully_connected(input_tensor: Tensor, scope: str, num_outputs: int) -> Tensor:
+    """A fully connected layer without activation, variables ``scope/weights`` and ``scope/biases``.
+
+    Args:
+        input_tensor: [B, n_inputs].
+        scope: name of the layer.
+        num_outputs: number of outputs.
+    """
+    return named_layer(scope, partial(_Dense, scope, num_outputs, "weights", "biases"))(input_tensor)
+
+
+def layer_normalization(input_tensor: Tensor, scope: str) -> Tensor:
+    """Layer normalization (https://arxiv.org/abs/1607.06450) over the last axis, variables ``scope/beta`` and ``scope/gamma``."""
+    return named_layer(scope, partial(_LayerNorm, name=scope))(input_tensor)
+
+
+def numbered(name: str, i: int) -> str:
+    """Name of the i-th layer of one kind: ``name``, ``name_1``, ``name_2`` …"""
+    return f"{name}_{i}" if i else name
+
+
 def mlp(
     input_tensor: Tensor,
     layers: Sequence[int],
@@ -263,7 +284,6 @@ def mlp(
         name = f"fc{i}"
         output = named_layer(name, partial(_Dense, name, units))(output)
         if layer_norm:
-            norm = "LayerNorm" if i == 0 else f"LayerNorm_{i}"
-            output = named_layer(norm, partial(_LayerNorm, name=norm))(output)
+            output = layer_normalization(output, numbered("LayerNorm", i))
         output = activ_fn(output)
     return output

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.core.losses import huber_loss as huber_loss
 
 def batch_to_seq(tensor_batch: tf.Tensor, n_batch: int, n_steps: int, flat: bool = False) -> list[tf.Tensor]:
     """Splits a batch in environment-major order into one tensor per time step, for recurrent networks.
@@ -56,12 +57,6 @@ def check_shape(tensors: Iterable[tf.Tensor], shapes: Iterable[Sequence[int | No
     for number, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True)):
         if list(tensor.shape) != list(shape):
             raise ValueError(f"tensor {number} must have the shape {list(shape)}, got {list(tensor.shape)}")
-
-
-def huber_loss(tensor: tf.Tensor, delta: float = 1.0) -> tf.Tensor:
-    """Element-wise Huber loss: ``x^2 / 2`` where ``|x| < delta``, ``delta * (|x| - delta / 2)`` elsewhere."""
-    size = tf.abs(tensor)
-    return tf.where(size < delta, 0.5 * tf.square(tensor), delta * (size - 0.5 * delta))
 
 
 def sample(logits: tf.Tensor) -> tf.Tensor:

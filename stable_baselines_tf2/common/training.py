@@ -33,7 +33,7 @@ class Training:
         model: the model that learns.
         total_timesteps: budget of this call, in environment steps.
         callback: function, object, list or None.
-        log_interval: number of updates between two tables of the logger.
+        log_interval: number of updates (of episodes, off-policy) between two tables of the logger; None for none.
         tb_log_name: name of the run in the TensorBoard folder.
         reset_num_timesteps: count steps from zero, and start a new run.
         progress_bar: show one.
@@ -44,7 +44,7 @@ class Training:
         model: BaseRLModel,
         total_timesteps: int,
         callback: Any,
-        log_interval: int,
+        log_interval: int | None,
         tb_log_name: str,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
@@ -57,8 +57,8 @@ class Training:
             raise ValueError(
                 f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}"
             )
-        if not isinstance(log_interval, int | np.integer) or log_interval < 1:
-            raise ValueError(f"log_interval must be a positive number of updates, not {log_interval!r}")
+        if log_interval is not None and (not isinstance(log_interval, int | np.integer) or log_interval < 1):
+            raise ValueError(f"log_interval must be a positive number or None, not {log_interval!r}")
         self.model, self.total_timesteps = model, int(total_timesteps)
         self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps
         self.update = 0  # updates of this call
@@ -167,11 +167,15 @@ class Training:
 
     def table_is_due(self) -> bool:
         """Whether this update prints a table."""
-        return self.model.verbose >= 1 and (self.update == 1 or self.update % self.log_interval == 0)
+        if self.model.verbose < 1 or self.log_interval is None:
+            return False
+        return self.update == 1 or self.update % self.log_interval == 0
 
-    def log_table(self, values: Mapping[str, Any]) -> None:
+    def log_table(
+        self, values: Mapping[str, Any], reward_key: str = "ep_reward_mean", length_key: str = "ep_len_mean"
+    ) -> None:
         """Gives the logger a table."""
-        for key, value in {**values, **self.rollout_statistics("ep_reward_mean", "ep_len_mean")}.items():
+        for key, value in {**values, **self.rollout_statistics(reward_key, length_key)}.items():
             logger.logkv(key, value)
         logger.dumpkvs()
 

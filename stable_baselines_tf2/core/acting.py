@@ -156,6 +156,73 @@ class CompiledActor:
         return Outputs(flat.numpy(), value.numpy(), new_state.numpy() if self._recurrent else None)
 
 
+class DenseLayer(NamedTuple):
+    """A linear layer of `NumpyNetwork`, by the legacy names of its variables."""
+
+    weights: str
+    bias: str
+    norm: tuple[str, str] | None = None  # gain and bias of the layer normalization that follows
+    activation: NumpyFunction | None = None
+
+
+class NumpyNetwork:
+    """A chain of dense layers in NumPy, on views of a weight vector.
+
+    Args:
+        layers: the layers.
+        parameters: the weights; read anew when they have changed.
+    """
+
+    def __init__(self, layers: Sequence[DenseLayer], parameters: Parameters) -> None:
+        self._layers, self._parameters = layers, parameters
+        self._version = -1
+
+    def _refresh(self) -> None:
+        weights = dict(zip(self._parameters.names, self._parameters.arrays(), strict=True))
+        self._arrays = [
+            (
+                weights[layer.weights],
+                weights[layer.bias],
+                (weights[layer.norm[0]], weights[layer.norm[1]]) if layer.norm else None,
+                layer.activation,
+            )
+            for layer in self._layers
+        ]
+        self._version = self._parameters.version
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Outputs [B, m] for inputs [B, n]."""
+        if self._version != self._parameters.version:
+            self._refresh()
+        for w, b, norm, activation in self._arrays:
+            x = x @ w
+            x += b
+            if norm is not None:
+                x = _normalize(x, *norm, epsilon=1e-12)
+            if activation is not None:
+                x = activation(x)
+        return x
+
+
+class CompiledNetwork:
+    """Any network without memory, as one compiled TensorFlow function.
+
+    Args:
+        forward: ``(vector, obs) -> outputs``, in TensorFlow.
+        parameters: the weights.
+        obs: specification of raw observations, [B, …].
+    """
+
+    def __init__(self, forward: Callable[..., Any], parameters: Parameters, obs: tf.TensorSpec) -> None:
+        self._parameters = parameters
+        vector = tf.TensorSpec((sum(parameters.sizes),), tf.float32)
+        self._function = tf.function(forward, input_signature=[vector, obs])
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Outputs [B, m] for raw observations [B, …]."""
+        return self._function(self._parameters.vector, obs).numpy()
+
+
 def lstm_step(
     x: np.ndarray,
     state: np.ndarray,
@@ -186,10 +253,10 @@ def lstm_step(
     return hidden, np.concatenate([cell, hidden], axis=1)
 
 
-def _normalize(x: np.ndarray, gain: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _normalize(x: np.ndarray, gain: np.ndarray, bias: np.ndarray, epsilon: float = 1e-5) -> np.ndarray:
     centered = x - x.mean(axis=1, keepdims=True)
     variance = np.mean(np.square(centered), axis=1, keepdims=True)
-    return centered / np.sqrt(variance + np.float32(1e-5)) * gain + bias
+    return centered / np.sqrt(variance + np.float32(epsilon)) * gain + bias
 
 
 # ---------------------------------------------------------------- actions from distribution parameters

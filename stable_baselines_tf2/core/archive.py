@@ -117,7 +117,7 @@ def _read_archive(file: IO[bytes], name: str) -> Archive:
     try:
         with zipfile.ZipFile(file) as members:
             names = set(members.namelist())
-            if not names & {"data", "parameters"}:
+            if not names & {"data", "parameters", "training_state"}:
                 # A zip whose end is cut off can look like the npz inside of it.
                 raise ValueError(f"{name} is no model file or is damaged: it holds {sorted(names)[:5]}")
             archive = Archive()

@@ -1,9 +1,9 @@
-"""Collection of experience: the one on-policy collector."""
+"""Collection of experience: the one on-policy collector and the one off-policy collector."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -160,3 +160,76 @@ class OnPolicyCollector:
                 last_obs = self._prepare_last(last_obs)
             values = self._value(last_obs, None if states is None else states[cut], np.zeros(len(cut), bool))
             rewards[cut] += self._timeout_discount * values
+
+
+class OffPolicyCollector:
+    """Plays a vectorized environment step by step and hands every transition on.
+
+    Args:
+        env: a vectorized environment; it is reset.
+        act: ``(obs, starts) -> (actions, taken)``: what to store and what the environment takes, for observations [N, …]
+            and flags [N] of the episodes that start with them.
+        store: takes a step's transitions: observations, actions, rewards, next observations, dones [N, …] and the infos.
+            The observation after the last step of an episode is that of the episode, not of the next one.
+        normalizer: the ``VecNormalize`` around the environment, or None. What it normalizes is stored as it was before.
+        bootstrap_timeouts: an episode that a time limit cut off is stored as one that goes on.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        act: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+        store: Callable[..., None],
+        normalizer: Any = None,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        self._env, self._act, self._store, self._normalizer = env, act, store, normalizer
+        self._bootstrap_timeouts = bootstrap_timeouts
+        self.obs = env.reset()
+        self._raw_obs = self.obs if normalizer is None else normalizer.get_original_obs()
+        self.starts = np.ones(env.num_envs, bool)
+        self._returns = np.zeros(env.num_envs)
+
+    def step(self, on_step: OnStep | None = None) -> list[Mapping[str, Any]] | None:
+        """Takes one step in every environment.
+
+        Args:
+            on_step: called after the step with a function that gives what callbacks may look at; False stops.
+
+        Returns:
+            Of each episode that ended, its ``return`` and the last ``info``; None when ``on_step`` stopped, and then
+            the step is not stored.
+        """
+        obs, starts = self.obs, self.starts
+        actions, taken = self._act(obs, starts)
+        new_obs, rewards, dones, infos = self._env.step(taken)
+        if on_step is not None and not on_step(
+            partial(
+                dict,
+                obs=obs,
+                new_obs=new_obs,
+                actions=actions,
+                taken=taken,
+                rewards=rewards,
+                dones=dones,
+                infos=infos,
+                starts=starts,
+            )
+        ):
+            return None
+        raw_new_obs = new_obs
+        if self._normalizer is not None:
+            raw_new_obs, rewards = self._normalizer.get_original_obs(), self._normalizer.get_original_reward()
+        self._returns += rewards
+        next_obs, ended, episodes = raw_new_obs, dones, []
+        if dones.any():
+            next_obs, ended = raw_new_obs.copy(), dones.copy()
+            for i in np.flatnonzero(dones):
+                info = infos[i]
+                next_obs[i] = info["terminal_observation"]
+                ended[i] = not (self._bootstrap_timeouts and info.get("TimeLimit.truncated"))
+                episodes.append({"return": float(self._returns[i]), "info": info})
+                self._returns[i] = 0.0
+        self._store(self._raw_obs, actions, rewards, next_obs, ended, infos)
+        self.obs, self._raw_obs, self.starts = new_obs, raw_new_obs, dones
+        return episodes

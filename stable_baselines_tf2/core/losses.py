@@ -1,6 +1,7 @@
 """Losses: pure functions of tensors.
 
-Shapes: B rows of a batch. Every function returns scalars unless it says otherwise.
+Shapes: B rows of a batch. Every function returns scalars unless it says otherwise. Of a transition, t-1 (``tm1``) is the
+time of its action, t that of its next observation.
 """
 
 from __future__ import annotations
@@ -68,3 +69,41 @@ def clipped_value_loss(values: Tensor, old_values: Tensor, returns: Tensor, clip
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross entropy of integer labels [B] under logits [B, n]."""
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits))
+
+
+def huber_loss(tensor: Tensor, delta: float = 1.0) -> Tensor:
+    """Element-wise Huber loss: ``x^2 / 2`` where ``|x| < delta``, ``delta * (|x| - delta / 2)`` elsewhere."""
+    size = tf.abs(tensor)
+    return tf.where(size < delta, 0.5 * tf.square(tensor), delta * (size - 0.5 * delta))
+
+
+def bellman_target(r_t: Tensor, done_t: Tensor, gamma: float, v_t: Tensor) -> Tensor:
+    """``r + γ (1 - done) v``, not differentiated; any shapes that broadcast."""
+    return tf.stop_gradient(r_t + gamma * (1.0 - done_t) * v_t)
+
+
+def q_learning_error(q_tm1: Tensor, a_tm1: Tensor, target_t: Tensor) -> Tensor:
+    """Temporal-difference errors ``Q(s, a) - target``, [B].
+
+    Args:
+        q_tm1: values of all actions, [B, n].
+        a_tm1: the actions that were taken, integers [B].
+        target_t: what their values should be, [B].
+    """
+    return choose(q_tm1, a_tm1) - target_t
+
+
+def double_q_value(q_t_target: Tensor, q_t_selector: Tensor) -> Tensor:
+    """Values under one network of the actions that are best under another, [B] (https://arxiv.org/abs/1509.06461).
+
+    Args:
+        q_t_target: values that count, [B, n].
+        q_t_selector: values that choose, [B, n]; the same tensor for plain Q-learning.
+    """
+    return choose(q_t_target, tf.argmax(q_t_selector, axis=1))
+
+
+def choose(values: Tensor, actions: Tensor) -> Tensor:
+    """The entries of ``values`` [B, n] at ``actions`` [B]."""
+    # A product with a one-hot matrix: the gradient of a gather would be a scatter, which costs more for few actions.
+    return tf.reduce_sum(values * tf.one_hot(actions, values.shape[1]), axis=1)

@@ -33,6 +33,8 @@ class Parameters:
         self.names = [legacy_name(variable) for variable in self.variables]
         self.shapes = [tuple(variable.shape) for variable in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        ends = np.cumsum(self.sizes).tolist()
+        self._places = [slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
         self.version = 0  # counts changes, so that copies know when they are out of date
         self._vector: tf.Tensor | None = None
         self._variables_behind = False
@@ -52,6 +54,10 @@ class Parameters:
         self._variables_behind = True
         self.version += 1
 
+    def copy_from(self, other: Parameters) -> None:
+        """Takes the weights of a network of the same shapes."""
+        self.advance(other.vector)
+
     def sync(self) -> None:
         """Brings the variables up to date."""
         if self._variables_behind:
@@ -67,8 +73,8 @@ class Parameters:
 
     def arrays(self) -> list[np.ndarray]:
         """The weights as arrays, views of the vector that must not be written to."""
-        parts = np.split(self.vector.numpy(), np.cumsum(self.sizes)[:-1])
-        return [part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        flat = self.vector.numpy()
+        return [flat[place].reshape(shape) for place, shape in zip(self._places, self.shapes, strict=True)]
 
     def as_dict(self) -> OrderedDict[str, np.ndarray]:
         """Copies of the weights by legacy name, in the legacy order."""
@@ -91,3 +97,33 @@ class Parameters:
         """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable."""
         parts = tf.split(vector, self.sizes)
         return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+
+
+class JoinedParameters:
+    """The weights of several networks, each with a vector of its own, as one list by legacy name.
+
+    Args:
+        parts: the networks' weights, in the legacy order.
+    """
+
+    def __init__(self, *parts: Parameters) -> None:
+        self.parts = parts
+        self.variables = [variable for part in parts for variable in part.variables]
+        self.names = [name for part in parts for name in part.names]
+        self.shapes = [shape for part in parts for shape in part.shapes]
+
+    def sync(self) -> None:
+        """See `Parameters.sync`."""
+        for part in self.parts:
+            part.sync()
+
+    def as_dict(self) -> OrderedDict[str, np.ndarray]:
+        """See `Parameters.as_dict`."""
+        return OrderedDict(item for part in self.parts for item in part.as_dict().items())
+
+    def assign(self, values: Mapping[str, np.ndarray]) -> None:
+        """See `Parameters.assign`."""
+        for part in self.parts:
+            own = {name: values[name] for name in part.names if name in values}
+            if own:
+                part.assign(own)

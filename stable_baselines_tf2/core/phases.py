@@ -106,16 +106,54 @@ def minibatch_steps(
     Returns:
         New weights, new optimizer state, statistics [K, n_statistics].
     """
-    n_minibatches = rows.shape[0] if rows.shape[0] is not None else tf.shape(rows)[0]
+
+    def minibatch(k: Tensor) -> Batch:
+        chosen = {name: tf.gather(array, rows[k]) for name, array in rollout.items()}
+        return chosen | {name: tf.gather(array, sequences[k]) for name, array in per_sequence.items()}
+
+    return _loop(step, vector, state, minibatch, rows.shape[0], n_statistics)
+
+
+def consecutive_steps(
+    step: Step, vector: Tensor, state: State, batches: Batch, n_statistics: int
+) -> tuple[Tensor, State, Tensor]:
+    """One step on each of K batches.
+
+    Args:
+        step: ``(vector, state, batch) -> (vector, state, statistics)``.
+        vector: weights.
+        state: optimizer state.
+        batches: what the steps take, each array [K, …].
+        n_statistics: number of statistics of one step.
+
+    Returns:
+        New weights, new optimizer state, statistics [K, n_statistics].
+    """
+    n_steps = next(iter(batches.values())).shape[0]
+    return _loop(
+        step,
+        vector,
+        state,
+        lambda k: {name: array[k] for name, array in batches.items()},
+        n_steps,
+        n_statistics,
+    )
+
+
+def _loop(
+    step: Step, vector: Tensor, state: State, batch: Callable[[Any], Batch], n_steps: int, n_statistics: int
+) -> tuple[Tensor, State, Tensor]:
+    """``n_steps`` steps, on ``batch(0)`` and so on."""
+    if n_steps == 1:
+        vector, state, values = step(vector, state, batch(0))
+        return vector, state, values[tf.newaxis]
 
     def body(k: Tensor, vector: Tensor, state: State, statistics: Tensor) -> tuple[Tensor, Tensor, State, Tensor]:
-        minibatch = {name: tf.gather(array, rows[k]) for name, array in rollout.items()}
-        minibatch |= {name: tf.gather(array, sequences[k]) for name, array in per_sequence.items()}
-        vector, state, values = step(vector, state, minibatch)
+        vector, state, values = step(vector, state, batch(k))
         return k + 1, vector, state, tf.tensor_scatter_nd_update(statistics, [[k]], values[tf.newaxis])
 
-    loop = (tf.constant(0), vector, state, tf.zeros((n_minibatches, n_statistics)))
-    _, vector, state, statistics = tf.while_loop(lambda k, *_: k < n_minibatches, body, loop)
+    loop = (tf.constant(0), vector, state, tf.zeros((n_steps, n_statistics)))
+    _, vector, state, statistics = tf.while_loop(lambda k, *_: k < n_steps, body, loop)
     return vector, state, statistics
 
 

@@ -6,8 +6,10 @@ state) and works inside compiled functions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 Tensor = Any
@@ -77,3 +79,16 @@ def clip_by_global_norm(gradient: Tensor, max_norm: float | None) -> Tensor:
         return gradient
     norm = tf.norm(gradient)
     return gradient * (max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm))
+
+
+def clip_by_norms(gradient: Tensor, sizes: Sequence[int], max_norm: float) -> Tensor:
+    """Shrinks each part of a flat gradient to at most this Euclidean norm.
+
+    Args:
+        gradient: [n].
+        sizes: lengths of the parts (variables), which sum to n.
+        max_norm: largest norm.
+    """
+    part_of = tf.constant(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
+    norms = tf.sqrt(tf.math.segment_sum(tf.square(gradient), part_of))
+    return gradient * tf.gather(max_norm / tf.maximum(norms, max_norm), part_of)

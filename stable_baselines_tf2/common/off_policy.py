@@ -1,0 +1,396 @@
+"""Base class of the algorithms that learn from a replay buffer: DQN, SAC, TD3 and DDPG."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from stable_baselines_tf2.common.base_class import BaseRLModel, check_number
+from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
+from stable_baselines_tf2.common.policies import BasePolicy
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
+from stable_baselines_tf2.core.collect import OffPolicyCollector
+from stable_baselines_tf2.core.optimizers import State
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+
+Tensor = Any
+Actions = tuple[np.ndarray, np.ndarray]
+
+
+class OffPolicyRLModel(BaseRLModel):
+    """Base of the algorithms that learn from a replay buffer.
+
+    The loop, logs, callbacks and files are here. A subclass builds its networks (`_build_networks`), says how it explores
+    (`_explore`), what one gradient step does (`_gradient_step`, compiled), and draws and logs for it (`_train`).
+
+    Training always runs on a vectorized environment, with any number of environments. Where there is one, ``env`` and
+    `get_env` give it without the axis of environments, as scripts expect of a single environment.
+
+    Args:
+        policy: a policy class, or the name of a registered one.
+        env: an environment, a vectorized one, the id of a registered one, or None (for a model that only predicts).
+        replay_buffer: a buffer to use; one of ``buffer_size`` is made if None.
+        _init_setup_model: build the networks at once.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        requires_vec_env: ignored, all environments are vectorized.
+        policy_base: the kind of policy that the algorithm uses.
+        policy_kwargs: further arguments of the policy.
+        seed: seed of all random generators; None for a random one.
+        n_cpu_tf_sess: TensorFlow's threads.
+    """
+
+    _shared_inputs: ClassVar[tuple[str, ...]] = ()  # inputs that are the same for all gradient steps of a phase
+
+    def __init__(
+        self,
+        policy: type[BasePolicy] | str,
+        env: Any,
+        replay_buffer: Any = None,
+        _init_setup_model: bool = False,
+        verbose: int = 0,
+        *,
+        requires_vec_env: bool = False,
+        policy_base: type[BasePolicy],
+        policy_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+    ) -> None:
+        self._vec_env: VecEnv | None = None
+        super().__init__(
+            policy,
+            env,
+            verbose,
+            requires_vec_env=requires_vec_env,
+            policy_base=policy_base,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.replay_buffer = replay_buffer
+        self.gamma: float = 0.99
+        self.buffer_size: int = 50000
+        self.batch_size: int = 32
+        self.learning_starts: int = 0
+        self.train_freq: int = 1
+        self.gradient_steps: int = 1
+        self.bootstrap_timeouts = False
+        self._single_step: CompiledPhase
+        self._several_steps: CompiledPhase
+
+    # ------------------------------------------------------------ environment
+    def _take_env(self, env: VecEnv) -> None:
+        super()._take_env(env)
+        self._vec_env = env
+        if env.num_envs == 1:
+            self.env = UnvecWrapper(env)
+        normalizer = self._vec_normalize_env
+        if normalizer is not None and normalizer.observation_space.shape != env.observation_space.shape:
+            raise ValueError("env: VecNormalize must be outside of wrappers that change the shape of observations")
+
+    # ------------------------------------------------------------ building
+    def setup_model(self) -> None:
+        """Creates the networks, the compiled training phase and, where there is an environment, the replay buffer.
+
+        Raises:
+            ValueError: the spaces or arguments do not fit.
+            MemoryError: the replay buffer would be larger than this machine's memory.
+        """
+        with self._verbosity():
+            self.set_random_seed(self.seed)
+            self._check_arguments()
+            self._build_networks()
+            small = self._policy.is_dense
+            # XLA takes seconds to compile; in loops it earns them back.
+            self._single_step = CompiledPhase(self._training_phase, jit_compile=False, in_caller=small)
+            self._several_steps = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
+            if self._vec_env is not None and self.replay_buffer is None:
+                self.replay_buffer = self._make_replay_buffer()
+
+    def _check_arguments(self) -> None:
+        """Raises ValueError where the constructor's arguments make no sense."""
+        check_number("gamma", self.gamma, 0.0, 1.0)
+        for name in ("buffer_size", "batch_size", "train_freq", "gradient_steps"):
+            check_number(name, getattr(self, name), 1, integer=True)
+        check_number("learning_starts", self.learning_starts, 0)
+        if self.batch_size > self.buffer_size:
+            raise ValueError(f"batch_size must be at most buffer_size ({self.buffer_size}), not {self.batch_size}")
+
+    @abstractmethod
+    def _build_networks(self) -> None:
+        """Creates the policies and the optimizer."""
+
+    def _make_replay_buffer(self) -> ReplayBuffer:
+        return ReplayBuffer(self.buffer_size, self.observation_space)
+
+    # ------------------------------------------------------------ the update
+    @abstractmethod
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One gradient step on a batch of transitions, in TensorFlow.
+
+        Args:
+            vector: the trained weights.
+            state: the optimizer's state.
+            batch: ``obs``, ``actions``, ``rewards``, ``next_obs``, ``dones``, [B, …], and what `_train` adds.
+
+        Returns:
+            New weights, new state and statistics.
+        """
+
+    @abstractmethod
+    def _n_statistics(self, batch_size: int) -> int:
+        """Number of statistics of a gradient step."""
+
+    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
+        batches = {name: array for name, array in inputs.items() if name not in self._shared_inputs}
+        shared = {name: inputs[name] for name in self._shared_inputs}
+
+        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+            return self._gradient_step(vector, state, batch | shared)
+
+        return consecutive_steps(step, vector, state, batches, self._n_statistics(inputs["rewards"].shape[1]))
+
+    def _sample(self, n_steps: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Transitions for K gradient steps, [K, B, …], and their rows in the buffer, [K, B]."""
+        rows = self.replay_buffer.sample_indices(n_steps, self.batch_size, generator=self.generator)
+        arrays = self.replay_buffer.gather(rows, env=self._vec_normalize_env)
+        return dict(zip(("obs", "actions", "rewards", "next_obs", "dones"), arrays, strict=True)), rows
+
+    def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
+        """Runs the compiled phase on K batches [K, B, …] (and shared inputs); returns their statistics, [K, n].
+
+        Raises:
+            FloatingPointError: a statistic or a new weight is not finite; the weights stay as they were.
+        """
+        obs_dtype = self._policy.preprocessor.dtype
+        inputs = {
+            **batches,
+            "obs": batches["obs"].astype(obs_dtype, copy=False),
+            "next_obs": batches["next_obs"].astype(obs_dtype, copy=False),
+            "rewards": batches["rewards"].astype(np.float32, copy=False),
+            "dones": batches["dones"].astype(np.float32, copy=False),
+        }
+        phase = self._single_step if len(inputs["rewards"]) == 1 else self._several_steps
+        vector, state, statistics = phase(self._trained.vector, self._optimizer_state, inputs)
+        self._advance(vector, state, {"the loss": statistics}, f"the update at step {self.num_timesteps}")
+        return statistics
+
+    # ------------------------------------------------------------ experience
+    @abstractmethod
+    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+        """Actions for training.
+
+        Args:
+            obs: observations, [N, …].
+            starts: whether an episode starts with them, [N].
+
+        Returns:
+            The actions as they are stored and as the environments take them, [N, …].
+        """
+
+    def _store(
+        self,
+        obs: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        next_obs: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        check_rewards(rewards)
+        if self.is_using_her():
+            for transition in zip(obs, actions, rewards, next_obs, dones, infos, strict=True):
+                self.replay_buffer_add(*transition)
+        else:
+            self.replay_buffer.extend(obs, actions, rewards, next_obs, dones)
+
+    def is_using_her(self) -> bool:
+        """Whether the replay buffer is one of hindsight experience replay, which relabels goals."""
+        return getattr(self.replay_buffer, "relabels_goals", False)
+
+    def replay_buffer_add(
+        self, obs_t: Any, action: Any, reward: float, obs_tp1: Any, done: bool, info: Mapping[str, Any]
+    ) -> None:
+        """Stores one transition.
+
+        Args:
+            obs_t: observation before the step.
+            action: the action, as the algorithm stores it.
+            reward: the reward.
+            obs_tp1: observation after the step.
+            done: whether the episode ended.
+            info: what the environment told besides; only hindsight experience replay uses it.
+        """
+        told = {"info": info} if self.is_using_her() else {}
+        self.replay_buffer.add(obs_t, action, reward, obs_tp1, float(done), **told)
+
+    def save_replay_buffer(self, path: PathOrFile) -> None:
+        """Writes the replay buffer to a file.
+
+        With the model's own file it makes exact resumption possible: see `load_replay_buffer`.
+
+        Args:
+            path: path (``.zip`` is added where it has no extension) or binary file object.
+
+        Raises:
+            ValueError: there is no replay buffer yet.
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        if self.replay_buffer is None:
+            raise ValueError("the model has no replay buffer before it has an environment")
+        state, arrays = self.replay_buffer.get_state()
+        write_archive(path, Archive(state=state, arrays=arrays))
+
+    def load_replay_buffer(self, path: PathOrFile) -> None:
+        """Reads the replay buffer from a file of `save_replay_buffer`, in place of what is stored.
+
+        Args:
+            path: path (also without its ``.zip``) or binary file object.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or its buffer has another size or kind; the old one stays.
+        """
+        archive = read_archive(path)
+        if archive.data is not None or not archive.state:
+            raise ValueError(f"{path} holds no replay buffer")
+        buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
+        buffer.set_state(archive.state, archive.arrays)
+        self.replay_buffer = buffer
+
+    # ------------------------------------------------------------ learning
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = 100,
+        tb_log_name: str = "run",
+        reset_num_timesteps: bool = True,
+        replay_wrapper: Callable[[Any], Any] | None = None,
+        progress_bar: bool = False,
+    ) -> Any:
+        """Trains the model.
+
+        Args:
+            total_timesteps: number of environment steps, over all environments.
+            callback: a callback object, a list of them, or a function of ``(locals, globals)`` that is called after
+                every step and stops training by returning False.
+            log_interval: number of episodes between two tables; None for no tables.
+            tb_log_name: name of the run in ``tensorboard_log``.
+            reset_num_timesteps: count from zero and start a new run; False continues both.
+            replay_wrapper: function that wraps the replay buffer, for hindsight experience replay.
+            progress_bar: show a progress bar.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: no environment, an argument out of range, or a reward that is not finite.
+            FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
+        """
+        with Training(
+            self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+        ) as training:
+            if self.replay_buffer is None:
+                self.replay_buffer = self._make_replay_buffer()
+            if replay_wrapper is not None and not self.is_using_her():
+                self.replay_buffer = replay_wrapper(self.replay_buffer)
+            self._start_training(training)
+            collector = OffPolicyCollector(
+                self._vec_env, self._explore, self._store, self._vec_normalize_env, self.bootstrap_timeouts
+            )
+            history = _History()
+
+            def on_step(get_step: Callable[[], dict[str, Any]]) -> bool:
+                return training.on_step(partial(self._locals, get_step, history))
+
+            training.on_rollout_start()
+            for _ in range(-(-training.total_timesteps // self.n_envs)):
+                first_step = self.num_timesteps
+                episodes = collector.step(on_step)
+                if episodes is None:
+                    break
+                n_due = self.num_timesteps // self.train_freq - first_step // self.train_freq
+                if n_due and self._may_train():
+                    training.on_rollout_end()
+                    self._train(n_due * self.gradient_steps, training)
+                    training.on_rollout_start()
+                self._after_step(first_step)
+                if episodes:
+                    self._note_episodes(episodes, history, first_step, training)
+        return self
+
+    def _start_training(self, training: Training) -> None:
+        """Hook for what a subclass sets up at the start of `learn`."""
+
+    def _may_train(self) -> bool:
+        """Whether the warm-up is over and there are enough transitions."""
+        return self.num_timesteps >= self.learning_starts and self.replay_buffer.can_sample(self.batch_size)
+
+    @abstractmethod
+    def _train(self, n_steps: int, training: Training) -> None:
+        """Makes ``n_steps`` gradient steps and logs them."""
+
+    def _after_step(self, first_step: int) -> None:
+        """Hook for what happens by the count of steps, which was ``first_step`` before this one."""
+
+    @abstractmethod
+    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+        """What the logger prints."""
+
+    def _note_episodes(
+        self, episodes: list[Mapping[str, Any]], history: _History, first_step: int, training: Training
+    ) -> None:
+        """Logs the episodes that ended with the last step."""
+        n_before = history.n_episodes
+        for episode in episodes:
+            history.add(episode)
+            if "episode" in episode["info"] and self.ep_info_buf is not None:
+                self.ep_info_buf.append(episode["info"]["episode"])
+        training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
+        interval = training.log_interval
+        if self.verbose >= 1 and interval is not None and history.n_episodes // interval > n_before // interval:
+            table = self._table(training, history.n_episodes, history.mean_return)
+            if history.successes:
+                table["success rate"] = float(np.mean(history.successes[-100:]))
+            training.log_table(table, "ep_rewmean", "eplenmean")
+
+    def _locals(self, get_step: Callable[[], dict[str, Any]], history: _History) -> dict[str, Any]:
+        """What callbacks may look at, under the legacy names; of a single environment without the axis of environments."""
+        step = get_step()
+        names = {
+            **{"obs": "obs", "new_obs": "new_obs", "action": "actions", "env_action": "taken", "done": "dones"},
+            **{"unscaled_action": "taken", "rew": "rewards", "reward": "rewards", "reset": "starts", "info": "infos"},
+        }
+        single = self.n_envs == 1
+        given = {name: step[key][0] if single else step[key] for name, key in names.items()}
+        given |= {name: step[name] for name in ("actions", "rewards", "dones", "infos")}
+        return given | {"episode_rewards": history.returns, "episode_successes": history.successes}
+
+
+class _History:
+    """The episodes of one call of `learn`."""
+
+    def __init__(self) -> None:
+        self.returns: list[float] = []
+        self.successes: list[float] = []
+
+    @property
+    def n_episodes(self) -> int:
+        return len(self.returns)
+
+    @property
+    def mean_return(self) -> float:
+        """Of the last 100 episodes, rounded as the tables show it."""
+        return round(float(np.mean(self.returns[-100:])), 1) if self.returns else -np.inf
+
+    def add(self, episode: Mapping[str, Any]) -> None:
+        self.returns.append(episode["return"])
+        success = episode["info"].get("is_success")
+        if success is not None:
+            self.successes.append(float(success))

@@ -1,0 +1,380 @@
+"""Deep Q-learning (Mnih et al. 2013, https://arxiv.org/abs/1312.5602), with its extensions.
+
+Each gradient step lowers the Huber loss of Q(s, a) - [r + γ (1 - done) Q'(s', a')] over a batch from the replay buffer,
+where Q' is an older copy of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are clipped for
+each variable. It explores by random actions, or by noise on the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
+from stable_baselines_tf2.common.off_policy import Actions, OffPolicyRLModel
+from stable_baselines_tf2.common.schedules import LinearSchedule
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.deepq.param_noise import ParameterNoise
+from stable_baselines_tf2.deepq.policies import DQNPolicy
+
+Tensor = Any
+MAX_GRAD_NORM = 10.0  # of each variable
+
+
+class DQN(OffPolicyRLModel):
+    """Deep Q-learning, for Discrete actions.
+
+    Args:
+        policy: a DQN policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        learning_rate: Adam's step size.
+        buffer_size: transitions that the replay buffer keeps.
+        exploration_fraction: part of the training over which the share of random actions falls.
+        exploration_final_eps: share of random actions afterwards.
+        exploration_initial_eps: share of random actions at the start.
+        train_freq: environment steps between two gradient steps.
+        batch_size: transitions in each gradient step.
+        double_q: choose the next action by the current network (https://arxiv.org/abs/1509.06461).
+        learning_starts: environment steps before the first gradient step.
+        target_network_update_freq: environment steps between two updates of the older copy.
+        prioritized_replay: draw transitions by their errors (https://arxiv.org/abs/1511.05952).
+        prioritized_replay_alpha: exponent of the priorities: 0 draws evenly.
+        prioritized_replay_beta0: exponent of the importance weights at the start; it rises to 1.
+        prioritized_replay_beta_iters: environment steps that this takes; None for the whole training.
+        prioritized_replay_eps: what is added to errors to make priorities.
+        param_noise: explore by noise on the weights instead of random actions (https://arxiv.org/abs/1706.01905).
+        n_cpu_tf_sess: TensorFlow's threads.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of each batch (slow, large).
+        seed: seed of all random generators.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
+
+    Raises:
+        ValueError: an argument that makes no sense, an unknown policy, or an action space that is not Discrete.
+    """
+
+    saved = (
+        "gamma",
+        "learning_rate",
+        "buffer_size",
+        "exploration_fraction",
+        "exploration_final_eps",
+        "exploration_initial_eps",
+        "train_freq",
+        "batch_size",
+        "double_q",
+        "learning_starts",
+        "target_network_update_freq",
+        "prioritized_replay",
+        "prioritized_replay_alpha",
+        "prioritized_replay_beta0",
+        "prioritized_replay_beta_iters",
+        "prioritized_replay_eps",
+        "param_noise",
+        "bootstrap_timeouts",
+    )
+    _shared_inputs: ClassVar[tuple[str, ...]] = ("target",)
+
+    def __init__(
+        self,
+        policy: type[DQNPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        learning_rate: float = 5e-4,
+        buffer_size: int = 50000,
+        exploration_fraction: float = 0.1,
+        exploration_final_eps: float = 0.02,
+        exploration_initial_eps: float = 1.0,
+        train_freq: int = 1,
+        batch_size: int = 32,
+        double_q: bool = True,
+        learning_starts: int = 1000,
+        target_network_update_freq: int = 500,
+        prioritized_replay: bool = False,
+        prioritized_replay_alpha: float = 0.6,
+        prioritized_replay_beta0: float = 0.4,
+        prioritized_replay_beta_iters: int | None = None,
+        prioritized_replay_eps: float = 1e-6,
+        param_noise: bool = False,
+        n_cpu_tf_sess: int | None = None,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        if isinstance(policy, partial):
+            policy, policy_kwargs = policy.func, {**policy.keywords, **(policy_kwargs or {})}
+        super().__init__(
+            policy,
+            env,
+            verbose=verbose,
+            policy_base=DQNPolicy,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.gamma, self.learning_rate, self.double_q = gamma, learning_rate, double_q
+        self.buffer_size, self.batch_size = buffer_size, batch_size
+        self.train_freq, self.learning_starts = train_freq, learning_starts
+        self.target_network_update_freq = target_network_update_freq
+        self.exploration_fraction = exploration_fraction
+        self.exploration_initial_eps, self.exploration_final_eps = exploration_initial_eps, exploration_final_eps
+        self.prioritized_replay, self.prioritized_replay_alpha = prioritized_replay, prioritized_replay_alpha
+        self.prioritized_replay_beta0 = prioritized_replay_beta0
+        self.prioritized_replay_beta_iters = prioritized_replay_beta_iters
+        self.prioritized_replay_eps = prioritized_replay_eps
+        self.param_noise = param_noise
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+
+        self.step_model: Any = None  # Q
+        self.target_model: Any = None  # Q'
+        self.exploration: LinearSchedule | None = None
+        self.beta_schedule: LinearSchedule | None = None
+        self._eps: Parameters
+        self._noise: ParameterNoise | None = None
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        if space_kind(self.action_space) != "Discrete":
+            raise ValueError(f"DQN needs a Discrete action space, not {self.action_space}")
+        check_number("learning_rate", self.learning_rate, 0.0)
+        check_number("target_network_update_freq", self.target_network_update_freq, 1, integer=True)
+        for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        if self.prioritized_replay:
+            check_number("prioritized_replay_alpha", self.prioritized_replay_alpha, 0.0)
+            check_number("prioritized_replay_beta0", self.prioritized_replay_beta0, 0.0)
+            if not self.prioritized_replay_eps > 0.0:
+                raise ValueError(f"prioritized_replay_eps must be positive, not {self.prioritized_replay_eps!r}")
+            if self.prioritized_replay_beta_iters is not None:
+                check_number("prioritized_replay_beta_iters", self.prioritized_replay_beta_iters, 0, integer=True)
+
+    def _make_replay_buffer(self) -> ReplayBuffer:
+        if self.prioritized_replay:
+            return PrioritizedReplayBuffer(self.buffer_size, self.prioritized_replay_alpha, self.observation_space)
+        return super()._make_replay_buffer()
+
+    def _build_networks(self) -> None:
+        def network() -> DQNPolicy:
+            arguments = (None, self.observation_space, self.action_space, 1, 1, None)
+            return self.policy(*arguments, **self.policy_kwargs)
+
+        def copy(scope: str) -> DQNPolicy:
+            with keras.name_scope(scope):
+                return network()
+
+        with keras.name_scope("deepq"):
+            self._eps = Parameters([keras.Variable(np.float32(0.0), name="eps")])
+            self.step_model = network()
+            perturbed = [copy("perturbed_model"), copy("adaptive_model")] if self.param_noise else []
+            self.target_model = copy("target_q_func")
+        self.step_model.generator = self.generator
+        self._noise = ParameterNoise(self.step_model, *perturbed) if perturbed else None
+        networks = [self.step_model, *perturbed, self.target_model]
+        self._all_parameters = JoinedParameters(self._eps, *(network.params for network in networks))
+        self.update_target()
+        self._set_optimizer(Adam())
+
+    @property
+    def _policy(self) -> Any:
+        return self._built(self.step_model)
+
+    @property
+    def _parameters(self) -> JoinedParameters:
+        self._built(self.step_model)
+        return self._all_parameters
+
+    @property
+    def _trained(self) -> Parameters:
+        return self._policy.params
+
+    def update_target(self) -> None:
+        """Copies the weights of Q to Q'."""
+        self.target_model.params.copy_from(self.step_model.params)
+
+    # ------------------------------------------------------------ the update
+    def _n_statistics(self, batch_size: int) -> int:
+        return 1 + batch_size
+
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step; statistics are the loss and the errors, [1 + B]."""
+        q = self.step_model.with_weights
+        q_t = q(batch["target"], batch["next_obs"])  # [B, n]
+        selector = q(vector, batch["next_obs"]) if self.double_q else q_t
+        target = losses.bellman_target(
+            batch["rewards"], batch["dones"], self.gamma, losses.double_q_value(q_t, selector)
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(vector)
+            errors = losses.q_learning_error(q(vector, batch["obs"]), batch["actions"], target)  # [B]
+            loss = tf.reduce_mean(batch["weights"] * losses.huber_loss(errors))
+        gradient = clip_by_norms(tape.gradient(loss, vector), self._trained.sizes, MAX_GRAD_NORM)
+        vector, state = self._optimizer.step(vector, gradient, state, self.learning_rate)
+        return vector, state, tf.concat([loss[tf.newaxis], errors], axis=0)
+
+    def _update(self, batches: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Makes K gradient steps.
+
+        Args:
+            batches: obs, actions, rewards, next_obs, dones and weights, [K, B, …].
+
+        Returns:
+            Losses [K] and temporal-difference errors [K, B].
+        """
+        inputs = {**batches, "weights": batches["weights"].astype(np.float32), "target": self.target_model.params.vector}
+        statistics = self._run_phase(inputs)
+        return statistics[:, 0], statistics[:, 1:]
+
+    def _train(self, n_steps: int, training: Training) -> None:
+        batches, rows = self._sample(n_steps)
+        buffer = self.replay_buffer
+        if self.beta_schedule is not None:
+            batches["weights"] = buffer.weights(rows, self.beta_schedule.value(self.num_timesteps))
+        else:
+            batches["weights"] = np.ones(rows.shape, np.float32)
+        batch_losses, errors = self._update(batches)
+        if self.beta_schedule is not None:
+            buffer.update_priorities(rows.ravel(), np.abs(errors).ravel() + self.prioritized_replay_eps)
+        if training.writer is not None:
+            self._log(training, batches, batch_losses, errors)
+
+    def _log(
+        self, training: Training, batches: dict[str, np.ndarray], batch_losses: np.ndarray, errors: np.ndarray
+    ) -> None:
+        values = {"loss/td_error": errors, "loss/loss": batch_losses, "input_info/rewards": batches["rewards"]}
+        values["input_info/importance_weights"] = batches["weights"]
+        histograms = {}
+        if self.full_tensorboard_log:
+            histograms = {f"{tag}_distribution": array for tag, array in values.items()}
+            histograms["input_info/observation"] = batches["obs"]
+        training.log_update({tag: float(np.mean(array)) for tag, array in values.items()}, histograms)
+
+    def _imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
+        return self.step_model.with_weights(vector, obs)
+
+    # ------------------------------------------------------------ learning
+    def _start_training(self, training: Training) -> None:
+        # Over all calls of `learn`, so that a further one goes on where the last one stopped.
+        horizon = self.num_timesteps + training.total_timesteps
+        self.exploration = LinearSchedule(
+            int(self.exploration_fraction * horizon), self.exploration_final_eps, self.exploration_initial_eps
+        )
+        self.beta_schedule = None
+        if self.prioritized_replay:
+            if self.is_using_her():
+                raise ValueError("prioritized_replay: hindsight experience replay needs an even one")
+            iterations = self.prioritized_replay_beta_iters
+            self.beta_schedule = LinearSchedule(
+                horizon if iterations is None else iterations, 1.0, self.prioritized_replay_beta0
+            )
+
+    def _may_train(self) -> bool:
+        return super()._may_train() and self.num_timesteps > self.learning_starts
+
+    def _after_step(self, first_step: int) -> None:
+        interval = self.target_network_update_freq
+        if self.num_timesteps // interval > first_step // interval and self._may_train():
+            self.update_target()
+
+    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+        eps = float(self._eps.vector.numpy()[0])  # that of the step before
+        scheduled = self.exploration.value(self.num_timesteps)
+        if self._noise is None:
+            policy = self.step_model
+        else:
+            policy = self._perturbed(obs, starts, scheduled)
+            scheduled = 0.0
+        if scheduled != eps:
+            self._eps.advance(tf.constant(np.float32([scheduled])))
+        uniform = self.generator.random(len(obs), dtype=np.float32)
+        random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
+        actions = epsilon_greedy(lambda: policy.q_values(obs).argmax(axis=1), eps, uniform, random_actions)
+        return actions, actions
+
+    def _perturbed(self, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
+        """The perturbed network; perturbed anew when an episode starts, as far as random actions with this share would."""
+        noise = self._noise
+        # The divergence of epsilon-greedy actions from greedy ones (appendix C.1 of the paper).
+        noise.threshold = -np.log(1.0 - eps + eps / self.step_model.n_actions)
+        if starts.any():
+            noise.perturb(noise.perturbed, noise.draw(self.generator))
+        noise.adapt(obs, noise.draw(self.generator))
+        return noise.perturbed
+
+    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+        return {
+            "steps": self.num_timesteps,
+            "episodes": n_episodes,
+            "mean 100 episode reward": mean_return,
+            "% time spent exploring": int(100 * self.exploration.value(self.num_timesteps)),
+        }
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = 100,
+        tb_log_name: str = "DQN",
+        reset_num_timesteps: bool = True,
+        replay_wrapper: Callable[[Any], Any] | None = None,
+        progress_bar: bool = False,
+    ) -> DQN:
+        return super().learn(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
+        )
+
+    def predict(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return super().predict(observation, state, mask, deterministic)
+
+    # ------------------------------------------------------------ files
+    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super()._training_state()
+        if self._noise is not None:
+            state["param_noise"] = {"scale": self._noise.scale, "threshold": float(self._noise.threshold)}
+        return state, arrays
+
+    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super()._restore_training_state(state, arrays)
+        if self._noise is not None:
+            self._noise.scale = float(state["param_noise"]["scale"])
+            self._noise.threshold = float(state["param_noise"]["threshold"])
+
+
+def epsilon_greedy(
+    best: Callable[[], np.ndarray], eps: float, uniform: np.ndarray, random_actions: np.ndarray
+) -> np.ndarray:
+    """Random actions with probability ``eps``, otherwise the best ones.
+
+    Args:
+        best: gives the best actions [B]; not asked where none is needed.
+        eps: ε.
+        uniform: draws that decide, between 0 and 1, [B].
+        random_actions: [B].
+    """
+    chose_random = uniform < eps
+    return random_actions if chose_random.all() else np.where(chose_random, random_actions, best())
