@@ -68,6 +68,7 @@ DRIVER_MODULES = (
     "functions_plots",
     "functions_buffers",
     "on_policy",
+    "off_policy",
 )
 
 

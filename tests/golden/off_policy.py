@@ -1,0 +1,66 @@
+"""Drivers of the golden cases of off-policy algorithms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.deepq.dqn import epsilon_greedy
+from tests.golden import Case, driver
+from tests.golden.on_policy import _parameters, make_model
+
+
+def _dqn_noise(case: Case, copy: Any) -> np.ndarray:
+    """The draws for the weights of a perturbed network, in order."""
+    draws = case.under("input/noise/")
+    return np.concatenate([draws[name].ravel() for name in copy.params.names if name in draws])
+
+
+@driver("forward", "DQN")
+def dqn_forward(case: Case) -> dict[str, Any]:
+    """Values and actions; with noise on the weights, the perturbed networks as well."""
+    model = make_model(case)
+    inputs, policy = case.under("input/"), model.step_model
+    obs = inputs["observations"]
+    q_values = policy.q_values(obs)
+    compiled = policy.with_weights(policy.params.vector, tf.constant(obs)).numpy()
+    np.testing.assert_allclose(compiled, q_values, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
+    results: dict[str, Any] = {
+        "q_values": q_values,
+        "q_values_target": model.target_model.q_values(obs),
+        "action_probability": model.action_probability(obs),
+        "action": model.predict(obs)[0],
+    }
+    if "eps" in inputs:
+        draws = inputs["noise/uniform"], inputs["noise/random_actions"]
+        results["action_epsilon_greedy"] = epsilon_greedy(
+            lambda: policy.q_values(obs).argmax(axis=1), inputs["eps"], *draws
+        )
+    noise = model._noise
+    if noise is not None:
+        noise.scale, noise.threshold = float(inputs["param_noise_scale"]), float(inputs["param_noise_threshold"])
+        noise.perturb(noise.perturbed, _dqn_noise(case, noise.perturbed))
+        results["mean_kl"] = noise.adapt(obs, _dqn_noise(case, noise.adaptive))
+        results["q_values_perturbed"] = noise.perturbed.q_values(obs)
+        results["q_values_adaptive"] = noise.adaptive.q_values(obs)
+        results["param_noise_scale"] = noise.scale
+        results |= {f"param/{name}": value for name, value in model.get_parameters().items()}
+    return {f"output/{name}": value for name, value in results.items()}
+
+
+@driver("update", "DQN")
+def dqn_update(case: Case) -> dict[str, Any]:
+    """One gradient step for each step, and the update of the older copy where the case has one."""
+    model, results = make_model(case), {}
+    names = {"obs": "observations", "next_obs": "next_observations"}
+    for k in range(case.n_steps):
+        inputs = case.under(f"step/{k}/in/")
+        fields = ("obs", "actions", "rewards", "next_obs", "dones", "weights")
+        batch = {name: inputs[names.get(name, name)][np.newaxis] for name in fields}
+        (loss,), (errors,) = model._update(batch)
+        if inputs["update_target"]:
+            model.update_target()
+        results |= {f"step/{k}/loss/loss": loss, f"step/{k}/loss/td_errors": errors} | _parameters(model, k)
+    return results
