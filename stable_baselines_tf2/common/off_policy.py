@@ -39,7 +39,7 @@ class OffPolicyRLModel(BaseRLModel):
         _init_setup_model: build the networks at once.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         requires_vec_env: ignored, all environments are vectorized.
-        policy_base: the kind of policy that the algorithm uses.
+        policy_base: the kind of policy that the algorithm uses; any if None.
         policy_kwargs: further arguments of the policy.
         seed: seed of all random generators; None for a random one.
         n_cpu_tf_sess: TensorFlow's threads.
@@ -56,7 +56,7 @@ class OffPolicyRLModel(BaseRLModel):
         verbose: int = 0,
         *,
         requires_vec_env: bool = False,
-        policy_base: type[BasePolicy],
+        policy_base: type[BasePolicy] | None = None,
         policy_kwargs: dict[str, Any] | None = None,
         seed: int | None = None,
         n_cpu_tf_sess: int | None = None,
@@ -67,7 +67,7 @@ class OffPolicyRLModel(BaseRLModel):
             env,
             verbose,
             requires_vec_env=requires_vec_env,
-            policy_base=policy_base,
+            policy_base=policy_base or BasePolicy,
             policy_kwargs=policy_kwargs,
             seed=seed,
             n_cpu_tf_sess=n_cpu_tf_sess,
@@ -350,7 +350,7 @@ class OffPolicyRLModel(BaseRLModel):
         n_before = history.n_episodes
         for episode in episodes:
             history.add(episode)
-            if "episode" in episode["info"] and self.ep_info_buf is not None:
+            if "episode" in episode["info"]:
                 self.ep_info_buf.append(episode["info"]["episode"])
         training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
         interval = training.log_interval

@@ -90,5 +90,6 @@ def clip_by_norms(gradient: Tensor, sizes: Sequence[int], max_norm: float) -> Te
         max_norm: largest norm.
     """
     part_of = tf.constant(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
-    norms = tf.sqrt(tf.math.segment_sum(tf.square(gradient), part_of))
+    squares = [tf.reduce_sum(part) for part in tf.split(tf.square(gradient), sizes)]
+    norms = tf.sqrt(tf.stack(squares))
     return gradient * tf.gather(max_norm / tf.maximum(norms, max_norm), part_of)

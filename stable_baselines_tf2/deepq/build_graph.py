@@ -1,0 +1,39 @@
+"""Names under which TensorFlow 1's graphs were built. There are no graphs any more: the names say where to look instead."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+
+def build_act(
+    q_func: Any, ob_space: Any, ac_space: Any, stochastic_ph: Any, update_eps_ph: Any, sess: Any
+) -> NoReturn:
+    """Built the graph that acts; use a policy's ``step()``.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError("build_act() joined placeholders of TensorFlow 1; a policy of DQN acts by step(obs)")
+
+
+def build_train(
+    q_func: Any,
+    ob_space: Any,
+    ac_space: Any,
+    optimizer: Any,
+    sess: Any,
+    grad_norm_clipping: float | None = None,
+    gamma: float = 1.0,
+    double_q: bool = True,
+    scope: str = "deepq",
+    reuse: bool | None = None,
+    param_noise: bool = False,
+    param_noise_filter_func: Any = None,
+    full_tensorboard_log: bool = False,
+) -> NoReturn:
+    """Built the graph that trains; use ``DQN``, whose update is its method ``_gradient_step``.
+
+    Raises:
+        NotImplementedError: always.
+    """
+    raise NotImplementedError("build_train() joined placeholders of TensorFlow 1; DQN has all that it built")
