@@ -180,7 +180,9 @@ class DQN(OffPolicyRLModel):
     def _build_networks(self) -> None:
         def network() -> DQNPolicy:
             arguments = (None, self.observation_space, self.action_space, 1, 1, None)
-            return self.policy(*arguments, **self.policy_kwargs)
+            policy = self.policy(*arguments, **self.policy_kwargs)
+            policy._setup_init()  # within the name scope, where a custom policy has not done so
+            return policy
 
         def copy(scope: str) -> DQNPolicy:
             with keras.name_scope(scope):

@@ -1,0 +1,34 @@
+"""Small off-policy models and environments that their tests share (importable by worker processes)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from stable_baselines_tf2 import DQN
+from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from tests.helpers import RandomEnv, box
+
+OFF_POLICY = {"DQN": DQN}
+SMALL_OFF_POLICY: dict[str, dict[str, Any]] = {
+    "DQN": dict(learning_starts=8, target_network_update_freq=6, exploration_fraction=0.5)
+}
+
+
+def off_policy_env(n_envs: int = 1, seed: int | None = 5, observation_space: Any = None) -> DummyVecEnv:
+    """Environments with random observations and rewards."""
+    space = box(3) if observation_space is None else observation_space
+    env = DummyVecEnv([lambda: RandomEnv(space, spaces.Discrete(4))] * n_envs)
+    env.seed(seed)
+    return env
+
+
+def make_off_policy(name: str, policy: str = "MlpPolicy", env: Any = None, **arguments: Any) -> Any:
+    """A small model."""
+    defaults = dict(policy_kwargs=dict(layers=[8]), seed=1, buffer_size=64, batch_size=4, **SMALL_OFF_POLICY[name])
+    return OFF_POLICY[name](policy, off_policy_env() if env is None else env, **{**defaults, **arguments})
+
+
+OBS = np.random.default_rng(0).normal(0, 1, (5, 3)).astype(np.float32)
