@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
 
-_ALGORITHMS = {"A2C": "a2c", "DQN": "deepq", "PPO2": "ppo2"}  # imported when asked for: TensorFlow takes seconds to load
+_ALGORITHMS = {
+    "A2C": "a2c",
+    "DQN": "deepq",
+    "PPO2": "ppo2",
+}  # imported when asked for: TensorFlow takes seconds to load
 __all__ = ["A2C", "DQN", "PPO2"]
 
 

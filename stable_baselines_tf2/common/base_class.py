@@ -214,6 +214,7 @@ class BaseRLModel(ABC):
         log_interval: int = 100,
         tb_log_name: str = "run",
         reset_num_timesteps: bool = True,
+        *,
         progress_bar: bool = False,
     ) -> BaseRLModel:
         """Trains the model.
@@ -235,7 +236,7 @@ class BaseRLModel(ABC):
             FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
         """
 
-    def _advance(self, vector: Any, state: OptimizerState, statistics: dict[str, float], update: str) -> None:
+    def _advance(self, vector: Any, state: OptimizerState, statistics: Mapping[str, Any], update: str) -> None:
         """Takes the outcome of an update, unless it went wrong.
 
         Raises:
@@ -281,7 +282,7 @@ class BaseRLModel(ABC):
         return step
 
     def _imitate(self, vector: Any, obs: Any) -> Any:
-        """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box), in TensorFlow."""
+        """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
         raise NotImplementedError
 
     def pretrain(
@@ -847,6 +848,7 @@ class ActorCriticRLModel(BaseRLModel):
             histograms["input_info/observation"] = rollout.obs
             histograms |= {name.removesuffix(":0"): array for name, array in self.get_parameters().items()}
         training.log_update(scalars, histograms)
+
 
 class SetVerbosity:
     """Within this block, less than ``verbose=1`` silences the logger and less than 2 gymnasium's warnings."""

@@ -26,8 +26,9 @@ Actions = tuple[np.ndarray, np.ndarray]
 class OffPolicyRLModel(BaseRLModel):
     """Base of the algorithms that learn from a replay buffer.
 
-    The loop, logs, callbacks and files are here. A subclass builds its networks (`_build_networks`), says how it explores
-    (`_explore`), what one gradient step does (`_gradient_step`, compiled), and draws and logs for it (`_train`).
+    The loop, logs, callbacks and files are here. A subclass builds its networks (`_build_networks`), says how it
+    explores (`_explore`), what one gradient step does (`_gradient_step`, compiled), and draws and logs for it
+    (`_train`).
 
     Training always runs on a vectorized environment, with any number of environments. Where there is one, ``env`` and
     `get_env` give it without the axis of environments, as scripts expect of a single environment.
@@ -344,7 +345,7 @@ class OffPolicyRLModel(BaseRLModel):
         """What the logger prints."""
 
     def _note_episodes(
-        self, episodes: list[Mapping[str, Any]], history: _History, first_step: int, training: Training
+        self, episodes: list[dict[str, Any]], history: _History, first_step: int, training: Training
     ) -> None:
         """Logs the episodes that ended with the last step."""
         n_before = history.n_episodes
@@ -361,7 +362,7 @@ class OffPolicyRLModel(BaseRLModel):
             training.log_table(table, "ep_rewmean", "eplenmean")
 
     def _locals(self, get_step: Callable[[], dict[str, Any]], history: _History) -> dict[str, Any]:
-        """What callbacks may look at, under the legacy names; of a single environment without the axis of environments."""
+        """What callbacks may look at, under legacy names; of a single environment without the axis of environments."""
         step = get_step()
         names = {
             **{"obs": "obs", "new_obs": "new_obs", "action": "actions", "env_action": "taken", "done": "dones"},

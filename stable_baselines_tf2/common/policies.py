@@ -80,7 +80,9 @@ def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitectur
             for branch, sizes in part.items():
                 if not isinstance(sizes, Sequence) or isinstance(sizes, str):
                     raise ValueError(f"net_arch[-1][{branch!r}] must be a list of layer sizes, not {sizes!r}")
-                branches[branch] = [Stage(f"{branch}_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)]
+                branches[branch] = [
+                    Stage(f"{branch}_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)
+                ]
         elif part == "lstm" and n_lstm is not None:
             shared.append(Stage("lstm1", n_lstm, recurrent=True))
         else:

@@ -256,12 +256,17 @@ def fully_connected(input_tensor: Tensor, scope: str, num_outputs: int) -> Tenso
 
 
 def layer_normalization(input_tensor: Tensor, scope: str) -> Tensor:
-    """Layer normalization (https://arxiv.org/abs/1607.06450) over the last axis, variables ``scope/beta`` and ``scope/gamma``."""
+    """Layer normalization over the last axis (https://arxiv.org/abs/1607.06450).
+
+    Args:
+        input_tensor: [B, n].
+        scope: name of the layer; its variables are ``scope/beta`` and ``scope/gamma``.
+    """
     return named_layer(scope, partial(_LayerNorm, name=scope))(input_tensor)
 
 
 def numbered(name: str, i: int) -> str:
-    """Name of the i-th layer of one kind: ``name``, ``name_1``, ``name_2`` …"""
+    """Name of the i-th layer of one kind: ``name``, ``name_1``, ``name_2`` and so on."""
     return f"{name}_{i}" if i else name
 
 

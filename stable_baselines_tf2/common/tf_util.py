@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from stable_baselines_tf2.core.losses import huber_loss as huber_loss
 
+
 def batch_to_seq(tensor_batch: tf.Tensor, n_batch: int, n_steps: int, flat: bool = False) -> list[tf.Tensor]:
     """Splits a batch in environment-major order into one tensor per time step, for recurrent networks.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -167,9 +167,9 @@ class OffPolicyCollector:
 
     Args:
         env: a vectorized environment; it is reset.
-        act: ``(obs, starts) -> (actions, taken)``: what to store and what the environment takes, for observations [N, …]
-            and flags [N] of the episodes that start with them.
-        store: takes a step's transitions: observations, actions, rewards, next observations, dones [N, …] and the infos.
+        act: ``(obs, starts) -> (actions, taken)``: what to store and what the environment takes, for observations
+            [N, …] and flags [N] of the episodes that start with them.
+        store: takes a step's transitions: observations, actions, rewards, next observations, dones [N, …] and infos.
             The observation after the last step of an episode is that of the episode, not of the next one.
         normalizer: the ``VecNormalize`` around the environment, or None. What it normalizes is stored as it was before.
         bootstrap_timeouts: an episode that a time limit cut off is stored as one that goes on.
@@ -190,7 +190,7 @@ class OffPolicyCollector:
         self.starts = np.ones(env.num_envs, bool)
         self._returns = np.zeros(env.num_envs)
 
-    def step(self, on_step: OnStep | None = None) -> list[Mapping[str, Any]] | None:
+    def step(self, on_step: OnStep | None = None) -> list[dict[str, Any]] | None:
         """Takes one step in every environment.
 
         Args:

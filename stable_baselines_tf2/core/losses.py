@@ -1,7 +1,7 @@
 """Losses: pure functions of tensors.
 
-Shapes: B rows of a batch. Every function returns scalars unless it says otherwise. Of a transition, t-1 (``tm1``) is the
-time of its action, t that of its next observation.
+Shapes: B rows of a batch. Every function returns scalars unless it says otherwise. Of a transition, t-1 (``tm1``) is
+the time of its action, t that of its next observation.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
-"""Names under which TensorFlow 1's graphs were built. There are no graphs any more: the names say where to look instead."""
+"""Names under which TensorFlow 1's graphs were built. There are none any more: they say where to look instead."""
 
 from __future__ import annotations
 
 from typing import Any, NoReturn
 
 
-def build_act(
-    q_func: Any, ob_space: Any, ac_space: Any, stochastic_ph: Any, update_eps_ph: Any, sess: Any
-) -> NoReturn:
+def build_act(q_func: Any, ob_space: Any, ac_space: Any, stochastic_ph: Any, update_eps_ph: Any, sess: Any) -> NoReturn:
     """Built the graph that acts; use a policy's ``step()``.
 
     Raises:

@@ -1,12 +1,13 @@
 """Deep Q-learning (Mnih et al. 2013, https://arxiv.org/abs/1312.5602), with its extensions.
 
 Each gradient step lowers the Huber loss of Q(s, a) - [r + γ (1 - done) Q'(s', a')] over a batch from the replay buffer,
-where Q' is an older copy of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are clipped for
-each variable. It explores by random actions, or by noise on the weights.
+where Q' is an older copy of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are clipped
+for each variable. It explores by random actions, or by noise on the weights.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -148,7 +149,7 @@ class DQN(OffPolicyRLModel):
 
         self.step_model: Any = None  # Q
         self.target_model: Any = None  # Q'
-        self.exploration: LinearSchedule | None = None
+        self.exploration: Any = None  # a schedule, once training has started
         self.beta_schedule: LinearSchedule | None = None
         self._eps: Parameters
         self._noise: ParameterNoise | None = None
@@ -246,7 +247,11 @@ class DQN(OffPolicyRLModel):
         Returns:
             Losses [K] and temporal-difference errors [K, B].
         """
-        inputs = {**batches, "weights": batches["weights"].astype(np.float32), "target": self.target_model.params.vector}
+        inputs = {
+            **batches,
+            "weights": batches["weights"].astype(np.float32),
+            "target": self.target_model.params.vector,
+        }
         statistics = self._run_phase(inputs)
         return statistics[:, 0], statistics[:, 1:]
 
@@ -307,20 +312,19 @@ class DQN(OffPolicyRLModel):
         if self._noise is None:
             policy = self.step_model
         else:
-            policy = self._perturbed(obs, starts, scheduled)
+            policy = self._perturbed(self._noise, obs, starts, scheduled)
             scheduled = 0.0
         if scheduled != eps:
-            self._eps.advance(tf.constant(np.float32([scheduled])))
+            self._eps.advance(tf.constant([scheduled], tf.float32))
         uniform = self.generator.random(len(obs), dtype=np.float32)
         random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
         actions = epsilon_greedy(lambda: policy.q_values(obs).argmax(axis=1), eps, uniform, random_actions)
         return actions, actions
 
-    def _perturbed(self, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
-        """The perturbed network; perturbed anew when an episode starts, as far as random actions with this share would."""
-        noise = self._noise
+    def _perturbed(self, noise: ParameterNoise, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
+        """The perturbed network; noise is drawn anew when an episode starts, as strong as a share ``eps`` of random actions."""
         # The divergence of epsilon-greedy actions from greedy ones (appendix C.1 of the paper).
-        noise.threshold = -np.log(1.0 - eps + eps / self.step_model.n_actions)
+        noise.threshold = -math.log(1.0 - eps + eps / self.step_model.n_actions)
         if starts.any():
             noise.perturb(noise.perturbed, noise.draw(self.generator))
         noise.adapt(obs, noise.draw(self.generator))

@@ -53,7 +53,7 @@ class DQNPolicy(BasePolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -65,6 +65,8 @@ class DQNPolicy(BasePolicy):
         if space_kind(ac_space) != "Discrete":
             raise ValueError(f"DQN needs a Discrete action space, not {ac_space}")
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale, obs_phs=obs_phs)
+        if ac_space.start != 0:
+            raise ValueError(f"actions must be counted from 0, not as in {ac_space}")
         self.n_actions = int(ac_space.n)
         self.dueling = dueling
         self.sampler = CategoricalSampler()
@@ -106,7 +108,7 @@ class DQNPolicy(BasePolicy):
     def act(
         self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Actions [B] for observations [B, …]: the best ones, or drawn in proportion to the values' softmax; and None."""
+        """Actions [B] for observations [B, …]: the best ones, or drawn from the softmax of the values; and None."""
         return self.step(obs, deterministic=deterministic)[0], None
 
     def step(
@@ -153,7 +155,7 @@ class FeedForwardPolicy(DQNPolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -252,7 +254,7 @@ class CnnPolicy(FeedForwardPolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -261,8 +263,20 @@ class CnnPolicy(FeedForwardPolicy):
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:
-        kind = {"feature_extraction": "cnn", "layer_norm": False, "dueling": dueling}
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, obs_phs=obs_phs, **kind, **_kwargs)
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse,
+            feature_extraction="cnn",
+            obs_phs=obs_phs,
+            layer_norm=False,
+            dueling=dueling,
+            **_kwargs,
+        )
 
 
 class LnCnnPolicy(FeedForwardPolicy):
@@ -272,7 +286,7 @@ class LnCnnPolicy(FeedForwardPolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -281,8 +295,20 @@ class LnCnnPolicy(FeedForwardPolicy):
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:
-        kind = {"feature_extraction": "cnn", "layer_norm": True, "dueling": dueling}
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, obs_phs=obs_phs, **kind, **_kwargs)
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse,
+            feature_extraction="cnn",
+            obs_phs=obs_phs,
+            layer_norm=True,
+            dueling=dueling,
+            **_kwargs,
+        )
 
 
 class MlpPolicy(FeedForwardPolicy):
@@ -292,7 +318,7 @@ class MlpPolicy(FeedForwardPolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -301,8 +327,20 @@ class MlpPolicy(FeedForwardPolicy):
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:
-        kind = {"feature_extraction": "mlp", "layer_norm": False, "dueling": dueling}
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, obs_phs=obs_phs, **kind, **_kwargs)
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse,
+            feature_extraction="mlp",
+            obs_phs=obs_phs,
+            layer_norm=False,
+            dueling=dueling,
+            **_kwargs,
+        )
 
 
 class LnMlpPolicy(FeedForwardPolicy):
@@ -312,7 +350,7 @@ class LnMlpPolicy(FeedForwardPolicy):
         self,
         sess: Any,
         ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
@@ -321,8 +359,20 @@ class LnMlpPolicy(FeedForwardPolicy):
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:
-        kind = {"feature_extraction": "mlp", "layer_norm": True, "dueling": True}
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, obs_phs=obs_phs, **kind, **_kwargs)
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse,
+            feature_extraction="mlp",
+            obs_phs=obs_phs,
+            layer_norm=True,
+            dueling=True,
+            **_kwargs,
+        )
 
 
 for _policy in (CnnPolicy, LnCnnPolicy, MlpPolicy, LnMlpPolicy):

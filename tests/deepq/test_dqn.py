@@ -173,7 +173,9 @@ def test_noise_on_the_weights():
         if name.startswith("deepq/model/")
         and not np.array_equal(array, weights[name.replace("deepq/", "deepq/perturbed_model/")])
     }
-    assert moved == {name.removeprefix("deepq/model/") for name in weights if "deepq/model/" in name and "fully" in name}
+    assert moved == {
+        name.removeprefix("deepq/model/") for name in weights if "deepq/model/" in name and "fully" in name
+    }
     assert weights["deepq/eps:0"] == 0
     noise.scale, noise.threshold = 0.5, 1e9
     noise.adapt(OBS, noise.draw(model.generator))

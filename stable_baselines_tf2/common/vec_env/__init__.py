@@ -16,8 +16,8 @@ from stable_baselines_tf2.common.vec_env.base_vec_env import (
 from stable_baselines_tf2.common.vec_env.dummy_vec_env import DummyVecEnv
 from stable_baselines_tf2.common.vec_env.gymnasium_vec_env import GymnasiumVecEnv
 from stable_baselines_tf2.common.vec_env.subproc_vec_env import SubprocVecEnv
-from stable_baselines_tf2.common.vec_env.vec_check_nan import VecCheckNan
 from stable_baselines_tf2.common.vec_env.unvec_wrapper import UnvecWrapper
+from stable_baselines_tf2.common.vec_env.vec_check_nan import VecCheckNan
 from stable_baselines_tf2.common.vec_env.vec_frame_stack import VecFrameStack
 from stable_baselines_tf2.common.vec_env.vec_normalize import VecNormalize
 from stable_baselines_tf2.common.vec_env.vec_video_recorder import VecVideoRecorder
