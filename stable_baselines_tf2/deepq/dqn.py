@@ -322,7 +322,7 @@ class DQN(OffPolicyRLModel):
         return actions, actions
 
     def _perturbed(self, noise: ParameterNoise, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
-        """The perturbed network; noise is drawn anew when an episode starts, as strong as a share ``eps`` of random actions."""
+        """The perturbed network: anew when an episode starts, as far as a share ``eps`` of random actions would go."""
         # The divergence of epsilon-greedy actions from greedy ones (appendix C.1 of the paper).
         noise.threshold = -math.log(1.0 - eps + eps / self.step_model.n_actions)
         if starts.any():

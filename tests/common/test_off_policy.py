@@ -13,7 +13,7 @@ from stable_baselines_tf2 import A2C, DQN
 from stable_baselines_tf2.common import OffPolicyRLModel
 from stable_baselines_tf2.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines_tf2.common.evaluation import evaluate_policy
-from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecNormalize
+from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecFrameStack, VecNormalize
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from tests.helpers import RandomEnv, box
 from tests.off_policy_cases import OFF_POLICY, make_off_policy, off_policy_env
@@ -53,13 +53,11 @@ def test_environments_are_handed_on():
         UnvecWrapper(off_policy_env(2))
 
 
-def test_normalization_outside_of_wrappers_only():
-    class Stacked(VecNormalize):
-        """Stands for a wrapper that changes the shape of observations outside of the normalization."""
-
+def test_normalization_inside_of_stacked_frames_is_refused():
     inner = VecNormalize(off_policy_env())
-    outer = UnvecWrapper(inner)
-    assert make_off_policy("DQN", env=outer).get_vec_normalize_env() is inner
+    assert make_off_policy("DQN", env=inner).get_vec_normalize_env() is inner
+    with pytest.raises(ValueError, match="VecNormalize must be outside of wrappers"):
+        make_off_policy("DQN", env=VecFrameStack(inner, 2))
 
 
 # ------------------------------------------------------------------------------------------------------ what is stored
