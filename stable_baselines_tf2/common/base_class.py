@@ -618,8 +618,8 @@ def check_number(name: str, value: Any, low: float, high: float = np.inf, intege
     kinds = (int, np.integer) if integer else (int, float, np.number)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         kind = "an integer" if integer else "a number"
-        limits = f"{low} or more" if high == np.inf else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {kind}, {limits}, not {value!r}")
+        limits = f"of at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"{name} must be {kind} {limits}, not {value!r}")
 
 
 class ActorCriticRLModel(BaseRLModel):

@@ -841,7 +841,7 @@ def register_policy(name: str, policy: type[BasePolicy]) -> None:
     """
     base = next((base for base in policy.__mro__ if BasePolicy in base.__bases__), None)
     if base is None:
-        raise ValueError(f"policy: {policy.__name__} is no subclass of a kind of policy, such as ActorCriticPolicy")
+        raise ValueError(f"policy: {policy.__name__} is no subclass of ActorCriticPolicy or another kind of policy")
     known = _policy_registry.setdefault(base, {})
     if name in known:
         raise ValueError(f"name: {name!r} is already registered, for {known[name].__name__}")

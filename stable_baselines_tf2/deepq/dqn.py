@@ -307,15 +307,13 @@ class DQN(OffPolicyRLModel):
             self.update_target()
 
     def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
-        eps = float(self._eps.vector.numpy()[0])  # that of the step before
-        scheduled = self.exploration.value(self.num_timesteps)
-        if self._noise is None:
-            policy = self.step_model
-        else:
-            policy = self._perturbed(self._noise, obs, starts, scheduled)
-            scheduled = 0.0
+        eps = self._eps.vector.numpy()[0]  # that of the step before
+        scheduled = np.float32(self.exploration.value(self.num_timesteps))
+        policy = self.step_model
+        if self._noise is not None:
+            policy, scheduled = self._perturbed(self._noise, obs, starts, float(scheduled)), np.float32(0.0)
         if scheduled != eps:
-            self._eps.advance(tf.constant([scheduled], tf.float32))
+            self._eps.advance(tf.constant([scheduled]))
         uniform = self.generator.random(len(obs), dtype=np.float32)
         random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
         actions = epsilon_greedy(lambda: policy.q_values(obs).argmax(axis=1), eps, uniform, random_actions)

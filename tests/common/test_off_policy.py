@@ -302,10 +302,10 @@ def test_adding_by_hand():
     "arguments, message",
     [
         (dict(batch_size=65), r"batch_size must be at most buffer_size \(64\), not 65"),
-        (dict(batch_size=0), "batch_size must be an integer, 1 or more, not 0"),
+        (dict(batch_size=0), "batch_size must be an integer of at least 1, not 0"),
         (dict(buffer_size=2.5), "buffer_size must be an integer"),
         (dict(train_freq=0), "train_freq"),
-        (dict(gamma=1.5), "gamma must be a number, between 0.0 and 1.0, not 1.5"),
+        (dict(gamma=1.5), "gamma must be a number between 0 and 1, not 1.5"),
         (dict(learning_starts=-1), "learning_starts"),
     ],
 )

@@ -94,7 +94,7 @@ def test_missing_parts_are_none():
         (dict(training_state="[1]"), "training_state is a list"),
         (dict(training_state="x"), "damaged"),
         (dict(training_arrays=b"x"), "no npz file"),
-        (dict(data=None, parameters=None), "is no model file or is damaged: it holds"),
+        (dict(data=None, parameters=None, training_state=None), "is no model file or is damaged: it holds"),
     ],
 )
 def test_damaged_members(members, message):
