@@ -17,6 +17,7 @@ from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.optimizers import State
+from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
 
 Tensor = Any
@@ -47,6 +48,9 @@ class OffPolicyRLModel(BaseRLModel):
     """
 
     _shared_inputs: ClassVar[tuple[str, ...]] = ()  # inputs that are the same for all gradient steps of a phase
+    # Networks besides the trained one that gradient steps change, by the name under which their weights are among the
+    # state that `_gradient_step` takes and returns.
+    _companions: Mapping[str, Parameters]
 
     def __init__(
         self,
@@ -81,6 +85,7 @@ class OffPolicyRLModel(BaseRLModel):
         self.train_freq: int = 1
         self.gradient_steps: int = 1
         self.bootstrap_timeouts = False
+        self._companions = {}
         self._single_step: CompiledPhase
         self._several_steps: CompiledPhase
 
@@ -177,8 +182,12 @@ class OffPolicyRLModel(BaseRLModel):
             "dones": batches["dones"].astype(np.float32, copy=False),
         }
         phase = self._single_step if len(inputs["rewards"]) == 1 else self._several_steps
-        vector, state, statistics = phase(self._trained.vector, self._optimizer_state, inputs)
+        companions = {name: parameters.vector for name, parameters in self._companions.items()}
+        vector, state, statistics = phase(self._trained.vector, self._optimizer_state | companions, inputs)
+        moved = {name: state.pop(name) for name in companions}
         self._advance(vector, state, {"the loss": statistics}, f"the update at step {self.num_timesteps}")
+        for name, companion in moved.items():
+            self._companions[name].advance(companion)
         return statistics
 
     # ------------------------------------------------------------ experience

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
 import keras
@@ -170,6 +171,7 @@ class BasePolicy(keras.Model):
     """
 
     recurrent = False
+    of_many_kinds: ClassVar[bool] = True  # in a class body: the class belongs to no single kind of policy
 
     def __init__(
         self,
@@ -213,10 +215,16 @@ class BasePolicy(keras.Model):
         dtype = self.preprocessor.dtype
         return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
 
+    @contextlib.contextmanager
+    def using(self, vector: Tensor) -> Iterator[None]:
+        """Within this block, the networks take their weights from a flat vector and are differentiable in it."""
+        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
+        with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name), self._named.active():
+            yield
+
     def with_weights(self, vector: Tensor, *inputs: Any) -> Any:
         """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
-        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
-        with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name):
+        with self.using(vector):
             return self.call(*inputs)
 
     # ------------------------------------------------------------ weights
@@ -839,10 +847,10 @@ def register_policy(name: str, policy: type[BasePolicy]) -> None:
     Raises:
         ValueError: the name is taken, or the class belongs to no kind of policy.
     """
-    base = next((base for base in policy.__mro__ if BasePolicy in base.__bases__), None)
-    if base is None:
+    bases = [base for base in policy.__mro__ if issubclass(base, BasePolicy) and "of_many_kinds" not in vars(base)]
+    if not bases:
         raise ValueError(f"policy: {policy.__name__} is no subclass of ActorCriticPolicy or another kind of policy")
-    known = _policy_registry.setdefault(base, {})
+    known = _policy_registry.setdefault(bases[-1], {})
     if name in known:
         raise ValueError(f"name: {name!r} is already registered, for {known[name].__name__}")
     known[name] = policy

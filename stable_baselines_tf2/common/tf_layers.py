@@ -125,14 +125,16 @@ class _Lstm(keras.layers.Layer):
 
 
 class _Dense(keras.layers.Layer):
-    """``x kernel + bias`` with Glorot's uniform initial weights, under the given variable names."""
+    """``x kernel + bias``, by default with Glorot's uniform initial weights, under the given variable names."""
 
-    def __init__(self, name: str, units: int, kernel: str = "kernel", bias: str = "bias") -> None:
+    def __init__(
+        self, name: str, units: int, kernel: str = "kernel", bias: str = "bias", initializer: Any = "glorot_uniform"
+    ) -> None:
         super().__init__(name=name)
-        self.units, self._names = units, (kernel, bias)
+        self.units, self._names, self._initializer = units, (kernel, bias), initializer
 
     def build(self, input_shape: Sequence[int]) -> None:
-        self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name=self._names[0])
+        self.kernel = self.add_weight((input_shape[-1], self.units), self._initializer, name=self._names[0])
         self.bias = self.add_weight((self.units,), "zeros", name=self._names[1])
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -244,6 +246,18 @@ def lnlstm(
     return lstm(input_tensor, mask_tensor, cell_state, scope, n_hidden, init_scale, layer_norm=True)
 
 
+def dense(input_tensor: Tensor, scope: str, units: int, initializer: Any = "glorot_uniform") -> Tensor:
+    """A fully connected layer without activation, variables ``scope/kernel`` and ``scope/bias``.
+
+    Args:
+        input_tensor: [B, n_inputs].
+        scope: name of the layer.
+        units: number of outputs.
+        initializer: of the kernel, as Keras takes it.
+    """
+    return named_layer(scope, partial(_Dense, scope, units, initializer=initializer))(input_tensor)
+
+
 def fully_connected(input_tensor: Tensor, scope: str, num_outputs: int) -> Tensor:
     """A fully connected layer without activation, variables ``scope/weights`` and ``scope/biases``.
 
@@ -275,6 +289,7 @@ def mlp(
     layers: Sequence[int],
     activ_fn: Callable[[Tensor], Tensor] = tf.nn.relu,
     layer_norm: bool = False,
+    first: int = 0,
 ) -> Tensor:
     """Fully connected layers ``fc0``, ``fc1`` … with an activation, optionally normalized before it.
 
@@ -283,11 +298,11 @@ def mlp(
         layers: number of units of each layer.
         activ_fn: activation function.
         layer_norm: whether to apply layer normalization (variables ``LayerNorm``, ``LayerNorm_1`` …).
+        first: number of the first layer, where others came before.
     """
     output = input_tensor
-    for i, units in enumerate(layers):
-        name = f"fc{i}"
-        output = named_layer(name, partial(_Dense, name, units))(output)
+    for i, units in enumerate(layers, first):
+        output = dense(output, f"fc{i}", units)
         if layer_norm:
             output = layer_normalization(output, numbered("LayerNorm", i))
         output = activ_fn(output)

@@ -140,8 +140,18 @@ class Training:
     @property
     def fps(self) -> int:
         """Environment steps per second since the start."""
-        elapsed = time.perf_counter() - self.start_time
-        return int((self.model.num_timesteps - self._first_step) / max(elapsed, 1e-9))
+        return int((self.model.num_timesteps - self._first_step) / max(self.elapsed, 1e-9))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.start_time
+
+    @property
+    def progress(self) -> float:
+        """Fraction of this training that was left before the last step, 1 at the start."""
+        done = self.model.num_timesteps - self.model.n_envs - self._first_step
+        return 1.0 - done / max(self.total_timesteps, 1)
 
     def log_update(self, scalars: Mapping[str, float], histograms: Mapping[str, Any] | None = None) -> None:
         """Writes one update to TensorBoard."""

@@ -157,10 +157,10 @@ class CompiledActor:
 
 
 class DenseLayer(NamedTuple):
-    """A linear layer of `NumpyNetwork`, by the legacy names of its variables."""
+    """A linear layer of `NumpyNetwork`, by the legacy names of its variables; several names stand side by side."""
 
-    weights: str
-    bias: str
+    weights: str | tuple[str, ...]
+    bias: str | tuple[str, ...]
     norm: tuple[str, str] | None = None  # gain and bias of the layer normalization that follows
     activation: NumpyFunction | None = None
 
@@ -178,12 +178,16 @@ class NumpyNetwork:
         self._version = -1
 
     def _refresh(self) -> None:
-        weights = dict(zip(self._parameters.names, self._parameters.arrays(), strict=True))
+        get = self._parameters.reader()
+
+        def joined(names: str | tuple[str, ...]) -> np.ndarray:
+            return get(names) if isinstance(names, str) else np.concatenate([get(name) for name in names], axis=-1)
+
         self._arrays = [
             (
-                weights[layer.weights],
-                weights[layer.bias],
-                (weights[layer.norm[0]], weights[layer.norm[1]]) if layer.norm else None,
+                joined(layer.weights),
+                joined(layer.bias),
+                (get(layer.norm[0]), get(layer.norm[1])) if layer.norm else None,
                 layer.activation,
             )
             for layer in self._layers

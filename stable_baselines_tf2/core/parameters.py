@@ -7,7 +7,7 @@ vector that goes into the update and comes out of it; the Keras variables follow
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Parameters:
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         ends = np.cumsum(self.sizes).tolist()
         self._places = [slice(end - size, end) for end, size in zip(ends, self.sizes, strict=True)]
+        self._index = {name: i for i, name in enumerate(self.names)}
         self.version = 0  # counts changes, so that copies know when they are out of date
         self._vector: tf.Tensor | None = None
         self._variables_behind = False
@@ -75,6 +76,28 @@ class Parameters:
         """The weights as arrays, views of the vector that must not be written to."""
         flat = self.vector.numpy()
         return [flat[place].reshape(shape) for place, shape in zip(self._places, self.shapes, strict=True)]
+
+    def reader(self) -> Callable[[str], np.ndarray]:
+        """A function that gives single arrays by name, views of the vector of now that must not be written to."""
+        flat, index = self.vector.numpy(), self._index
+
+        def read(name: str) -> np.ndarray:
+            i = index[name]
+            return flat[self._places[i]].reshape(self.shapes[i])
+
+        return read
+
+    def place(self, names: Sequence[str]) -> slice:
+        """Where in the vector the weights of these names stand.
+
+        Raises:
+            ValueError: they are not among the weights, one after the other.
+        """
+        first = self._index.get(names[0], 0)
+        last = first + len(names)
+        if self.names[first:last] != list(names):
+            raise ValueError(f"the weights {', '.join(names)} do not stand in this order among {', '.join(self.names)}")
+        return slice(self._places[first].start, self._places[last - 1].stop)
 
     def as_dict(self) -> OrderedDict[str, np.ndarray]:
         """Copies of the weights by legacy name, in the legacy order."""

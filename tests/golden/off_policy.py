@@ -64,3 +64,46 @@ def dqn_update(case: Case) -> dict[str, Any]:
             model.update_target()
         results |= {f"step/{k}/loss/loss": loss, f"step/{k}/loss/td_errors": errors} | _parameters(model, k)
     return results
+
+
+OBS_NAMES = {"obs": "observations", "next_obs": "next_observations"}
+
+
+def _transitions(case: Case, k: int) -> dict[str, np.ndarray]:
+    """The batch of step k, as one batch of a training phase, [1, B, …]."""
+    inputs = case.under(f"step/{k}/in/")
+    names = ("obs", "actions", "rewards", "next_obs", "dones")
+    return {name: inputs[OBS_NAMES.get(name, name)][np.newaxis] for name in names}
+
+
+@driver("forward", "TD3")
+def td3_forward(case: Case) -> dict[str, Any]:
+    """Actions and values of the networks and of their older copies."""
+    model = make_model(case)
+    inputs = case.under("input/")
+    policy, target = model.policy_tf, model.target_policy_tf
+    obs, next_obs, vector = inputs["observations"], inputs["next_observations"], target.params.vector
+    acts = policy.step(obs)
+    compiled = policy.with_weights(policy.params.vector, tf.constant(obs)).numpy()
+    np.testing.assert_allclose(compiled, acts, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
+    q1, q2 = model._critics(policy, policy.params.vector, obs, inputs["actions"])
+    next_actions = model.target_action(vector, next_obs, inputs["noise"])
+    q1_target, q2_target = model._critics(target, vector, next_obs, next_actions)
+    results = {"policy": acts, "policy_target": target.step(next_obs), "action": model.predict(obs)[0]}
+    values = {"qf1": q1, "qf2": q2, "qf1_target": q1_target, "qf2_target": q2_target}
+    results |= {name: value.numpy()[:, np.newaxis] for name, value in values.items()}
+    return {f"output/{name}": value for name, value in results.items()}
+
+
+@driver("update", "TD3")
+def td3_update(case: Case) -> dict[str, Any]:
+    """One gradient step for each step."""
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        inputs = case.under(f"step/{k}/in/")
+        batch = _transitions(case, k) | {"noise": case.arrays[f"step/{k}/noise/target"][np.newaxis]}
+        batch |= model._when_to_update_the_policy(inputs["update_policy"][np.newaxis])
+        (statistics,) = model._update(batch, float(inputs["learning_rate"]))
+        found = dict(zip(model._loss_names, statistics, strict=True))
+        results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
+    return results

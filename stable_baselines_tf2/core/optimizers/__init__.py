@@ -32,26 +32,27 @@ class Adam(NamedTuple):
     epsilon: float = 1e-8
     beta1: float = 0.9
     beta2: float = 0.999
+    name: str = "adam"  # what the names of its state begin with
 
     def initial_state(self, size: int) -> State:
         return {
-            "adam/m": tf.zeros(size),
-            "adam/v": tf.zeros(size),
-            "adam/beta1_power": tf.constant(self.beta1),
-            "adam/beta2_power": tf.constant(self.beta2),
+            f"{self.name}/m": tf.zeros(size),
+            f"{self.name}/v": tf.zeros(size),
+            f"{self.name}/beta1_power": tf.constant(self.beta1),
+            f"{self.name}/beta2_power": tf.constant(self.beta2),
         }
 
     def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
-        power1, power2 = state["adam/beta1_power"], state["adam/beta2_power"]
+        power1, power2 = state[f"{self.name}/beta1_power"], state[f"{self.name}/beta2_power"]
         rate = learning_rate * tf.sqrt(1.0 - power2) / (1.0 - power1)
-        m = self.beta1 * state["adam/m"] + (1.0 - self.beta1) * gradient
-        v = self.beta2 * state["adam/v"] + (1.0 - self.beta2) * tf.square(gradient)
+        m = self.beta1 * state[f"{self.name}/m"] + (1.0 - self.beta1) * gradient
+        v = self.beta2 * state[f"{self.name}/v"] + (1.0 - self.beta2) * tf.square(gradient)
         vector = vector - rate * m / (tf.sqrt(v) + self.epsilon)
         state = {
-            "adam/m": m,
-            "adam/v": v,
-            "adam/beta1_power": power1 * self.beta1,
-            "adam/beta2_power": power2 * self.beta2,
+            f"{self.name}/m": m,
+            f"{self.name}/v": v,
+            f"{self.name}/beta1_power": power1 * self.beta1,
+            f"{self.name}/beta2_power": power2 * self.beta2,
         }
         return vector, state
 
@@ -71,6 +72,11 @@ class RMSProp(NamedTuple):
         step = learning_rate * gradient * tf.math.rsqrt(mean_square + self.epsilon)
         momentum = self.momentum * state["rmsprop/momentum"] + step
         return vector - momentum, {"rmsprop/mean_square": mean_square, "rmsprop/momentum": momentum}
+
+
+def polyak_average(target: Tensor, source: Tensor, tau: Tensor) -> Tensor:
+    """Weights that follow others by a share ``tau`` of the distance: ``(1 - τ) target + τ source``."""
+    return (1.0 - tau) * target + tau * source
 
 
 def clip_by_global_norm(gradient: Tensor, max_norm: float | None) -> Tensor:

@@ -1,0 +1,272 @@
+"""What the policies of SAC, TD3 and DDPG share: an actor and critics for Box actions, acting, and their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.policies import (
+    NUMPY_WEIGHT_LIMIT,
+    ActFun,
+    BasePolicy,
+    check_extraction,
+    layer_size,
+    nature_cnn,
+)
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.tf_layers import conv_to_fc, dense, mlp, numbered
+from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
+from stable_baselines_tf2.core.activations import resolve_activation
+from stable_baselines_tf2.core.naming import variable_scope
+
+Tensor = Any
+PACKAGE = f"{__name__.split('.')[0]}."
+
+
+def check_continuous_actions(ac_space: Any) -> None:
+    """Checks an action space.
+
+    Raises:
+        ValueError: it is no Box with one axis and finite bounds.
+    """
+    if space_kind(ac_space) != "Box" or len(ac_space.shape or ()) != 1:
+        raise ValueError(f"the action space must be a Box with one axis, not {ac_space}")
+    if not (np.isfinite(ac_space.low).all() and np.isfinite(ac_space.high).all()):
+        raise ValueError(f"the bounds of the action space must be finite, since actions are scaled to them: {ac_space}")
+
+
+class ContinuousPolicy(BasePolicy):
+    """An actor with actions between -1 and 1, and critics.
+
+    A subclass overrides `build_networks`, and `make_actor` with the scope ``pi``; the layers come from
+    ``common.tf_layers``.
+
+    Args:
+        sess: ignored, always None.
+        ob_space: observation space.
+        ac_space: action space, a bounded Box with one axis.
+        n_env: ignored, as are ``n_steps`` and ``n_batch``: the networks take batches of any size.
+        n_steps: ignored.
+        n_batch: ignored.
+        reuse: ignored.
+        scale: scale bounded observations to [0, 1].
+
+    Raises:
+        ValueError: the action space does not fit.
+    """
+
+    of_many_kinds = True
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        scale: bool = False,
+    ) -> None:
+        check_continuous_actions(ac_space)
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
+        self.n_actions = int(ac_space.shape[0])
+        self._actor: Callable[[np.ndarray], np.ndarray] | None = None
+
+    # ------------------------------------------------------------ the networks, in TensorFlow
+    def build_networks(self, processed_obs: Tensor, actions: Tensor) -> None:
+        """Calls all networks once, in the order in which their variables are listed: the actor first.
+
+        Args:
+            processed_obs: network inputs, [B, …].
+            actions: [B, n].
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override build_networks()")
+
+    def make_actor(self, obs: Tensor = None, reuse: bool = False, scope: str = "pi") -> Any:
+        """The actor on processed observations [B, …]: actions between -1 and 1, [B, n]."""
+        raise NotImplementedError(f"{type(self).__name__} must override make_actor()")
+
+    def actor_outputs(self, processed_obs: Tensor) -> Tensor:
+        """What acting needs of the actor, [B, m]."""
+        return self.make_actor(processed_obs)
+
+    def deterministic_actions(self, outputs: Tensor) -> Tensor:
+        """Actions between -1 and 1 without exploration, [B, n], from `actor_outputs`."""
+        return outputs
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables, by one pass over a row of zeros."""
+        with self._named.active():
+            self.build_networks(self.preprocessor.tensor(self._example), tf.zeros((1, self.n_actions)))
+
+    def call(self, obs: Tensor) -> Tensor:
+        """`actor_outputs` for raw observations [B, …]."""
+        with self._named.active():
+            return self.actor_outputs(self.preprocessor.tensor(obs))
+
+    # ------------------------------------------------------------ acting, outside of TensorFlow
+    @property
+    def is_dense(self) -> bool:
+        """Whether all networks consist of dense layers only."""
+        return False
+
+    def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The actor in NumPy, raw observations to `actor_outputs`, where that is possible."""
+        return None
+
+    def act_outputs(self, obs: Any) -> np.ndarray:
+        """`actor_outputs` for raw observations [B, …], as an array."""
+        if self._actor is None:
+            small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
+            self._actor = (self._numpy_actor() if small else None) or CompiledNetwork(
+                self.with_weights, self.params, self.preprocessor.spec
+            )
+        return self._actor(np.asarray(obs, self.preprocessor.dtype))
+
+
+class FeedForwardNetworks(ContinuousPolicy):
+    """Dense or convolutional networks.
+
+    Args:
+        layers: sizes of the hidden layers of each network; [64, 64] if None.
+        cnn_extractor: network of images, for ``feature_extraction="cnn"``.
+        feature_extraction: ``"cnn"`` or ``"mlp"``.
+        layer_norm: normalize the hidden layers before their activation.
+        act_fun: activation function of the hidden layers.
+        kwargs: further arguments of the ``cnn_extractor``.
+
+    Raises:
+        ValueError: unknown arguments, or sizes that are none.
+    """
+
+    of_many_kinds = True
+    actor_heads: ClassVar[tuple[str, ...]] = ("dense",)  # names of the actor's output layers
+    actor_head_activation: ClassVar[str | None] = "tanh"
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        layers: Sequence[int] | None = None,
+        cnn_extractor: Callable[..., Tensor] = nature_cnn,
+        feature_extraction: str = "cnn",
+        layer_norm: bool = False,
+        act_fun: ActFun = tf.nn.relu,
+        **kwargs: Any,
+    ) -> None:
+        check_extraction(feature_extraction, kwargs)
+        super().__init__(
+            sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=feature_extraction == "cnn"
+        )
+        self.hidden_sizes = [layer_size("layers", size) for size in ([64, 64] if layers is None else layers)]
+        if not self.hidden_sizes:
+            raise ValueError("layers: at least one hidden layer is needed")
+        self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
+        self.extractor_kwargs = kwargs
+        self.layer_norm, self.act_fun = layer_norm, act_fun
+
+    def features(self, processed_obs: Tensor) -> Tensor:
+        """What the hidden layers of a network start from, [B, n]."""
+        if self.cnn_extractor is not None:
+            return self.cnn_extractor(processed_obs, **self.extractor_kwargs)
+        return conv_to_fc(processed_obs)
+
+    def hidden(self, x: Tensor, sizes: Sequence[int] | None = None, first: int = 0) -> Tensor:
+        """The hidden layers (or those of given ``sizes``, numbered from ``first`` on), from features [B, n]."""
+        activation = resolve_activation(self.act_fun).tensor
+        return mlp(x, self.hidden_sizes if sizes is None else sizes, activation, self.layer_norm, first)
+
+    def critic(self, inputs: Tensor, scope: str) -> Tensor:
+        """A value [B, 1] from features (and actions) [B, n]: hidden layers and an output named like their scope."""
+        with variable_scope(scope):
+            return dense(self.hidden(inputs), scope, 1)
+
+    @property
+    def is_dense(self) -> bool:
+        parts = (getattr(type(self), name) for name in ("make_actor", "actor_outputs", "features", "hidden"))
+        return self.cnn_extractor is None and all(part.__module__.startswith(PACKAGE) for part in parts)
+
+    def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        activation = resolve_activation(self.act_fun).numpy
+        if not self.is_dense or activation is None:
+            return None
+        scope = f"{self.path}/pi"
+        layers = []
+        for i in range(len(self.hidden_sizes)):
+            norm = f"{scope}/{numbered('LayerNorm', i)}"
+            norms = (f"{norm}/gamma:0", f"{norm}/beta:0") if self.layer_norm else None
+            layers.append(DenseLayer(f"{scope}/fc{i}/kernel:0", f"{scope}/fc{i}/bias:0", norms, activation))
+        kernels, biases = (
+            tuple(f"{scope}/{head}/{part}:0" for head in self.actor_heads) for part in ("kernel", "bias")
+        )
+        last = self.actor_head_activation
+        layers.append(DenseLayer(kernels, biases, None, resolve_activation(last).numpy if last else None))
+        network, flat_array = NumpyNetwork(layers, self.params), self.preprocessor.flat_array
+        return lambda obs: network(flat_array(obs))
+
+
+class MlpVariant(FeedForwardNetworks):
+    """Makes dense networks of a class of `FeedForwardNetworks` that follows among the bases."""
+
+    of_many_kinds = True
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="mlp", **_kwargs)
+
+
+class CnnVariant(FeedForwardNetworks):
+    """Makes convolutional networks of a class of `FeedForwardNetworks` that follows among the bases."""
+
+    of_many_kinds = True
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="cnn", **_kwargs)
+
+
+class LayerNormVariant(FeedForwardNetworks):
+    """Makes normalized networks of a class of `FeedForwardNetworks` that follows among the bases."""
+
+    of_many_kinds = True
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, layer_norm=True, **_kwargs)

@@ -1,0 +1,228 @@
+"""Twin delayed DDPG (Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477).
+
+Each gradient step lowers the squared errors of two critics, Q_i(s, a) - [r + γ (1 - done) min_j Q'_j(s', a')], over a
+batch from the replay buffer. The next action a' = clip(π'(s') + clip(ε, ±c), ±1), ε ~ N(0, σ²), is that of an older
+copy of the actor, with noise. Every ``policy_delay`` steps, a step on the actor then raises Q_1(s, π(s)), and the older
+copies follow: θ' <- (1 - τ) θ' + τ θ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
+from stable_baselines_tf2.core.parameters import JoinedParameters
+from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.td3.policies import TD3Policy
+
+Tensor = Any
+ACTOR, CRITICS = Adam(name="adam_actor"), Adam(name="adam_critics")
+
+
+class TD3(ContinuousControlModel):
+    """Twin delayed DDPG, for Box actions.
+
+    Args:
+        policy: a TD3 policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        learning_rate: Adam's step size, or a function of the remaining progress (from 1 to 0).
+        buffer_size: transitions that the replay buffer keeps.
+        learning_starts: environment steps with random actions before the first gradient step.
+        train_freq: environment steps between two phases of gradient steps.
+        gradient_steps: gradient steps in each phase.
+        batch_size: transitions in each gradient step.
+        tau: share τ by which the older copies follow.
+        policy_delay: gradient steps of the critics for each one of the actor.
+        action_noise: noise on actions, for exploration.
+        target_policy_noise: standard deviation σ of the noise on next actions.
+        target_noise_clip: largest such noise c.
+        random_exploration: share of random actions.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: has no effect for TD3.
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
+
+    Raises:
+        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
+        TypeError: ``action_noise`` is none.
+    """
+
+    saved = (
+        "learning_rate",
+        "buffer_size",
+        "learning_starts",
+        "train_freq",
+        "gradient_steps",
+        "batch_size",
+        "tau",
+        "policy_delay",
+        "target_noise_clip",
+        "target_policy_noise",
+        "gamma",
+        "action_noise",
+        "random_exploration",
+        "bootstrap_timeouts",
+    )
+    _loss_names = ("qf1_loss", "qf2_loss", "policy_loss")
+
+    def __init__(
+        self,
+        policy: type[TD3Policy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        learning_rate: float | Callable[[float], float] = 3e-4,
+        buffer_size: int = 50000,
+        learning_starts: int = 100,
+        train_freq: int = 100,
+        gradient_steps: int = 100,
+        batch_size: int = 128,
+        tau: float = 0.005,
+        policy_delay: int = 2,
+        action_noise: Any = None,
+        target_policy_noise: float = 0.2,
+        target_noise_clip: float = 0.5,
+        random_exploration: float = 0.0,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            verbose=verbose,
+            policy_base=TD3Policy,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.gamma, self.learning_rate, self.tau = gamma, learning_rate, tau
+        self.buffer_size, self.batch_size = buffer_size, batch_size
+        self.learning_starts, self.train_freq, self.gradient_steps = learning_starts, train_freq, gradient_steps
+        self.policy_delay = policy_delay
+        self.target_policy_noise, self.target_noise_clip = target_policy_noise, target_noise_clip
+        self.action_noise, self.random_exploration = action_noise, random_exploration
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+        self.target_policy_tf: Any = None  # older copies of the networks
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        check_number("policy_delay", self.policy_delay, 1, integer=True)
+        check_number("target_policy_noise", self.target_policy_noise, 0.0)
+        check_number("target_noise_clip", self.target_noise_clip, 0.0)
+
+    def _build_networks(self) -> None:
+        self.policy_tf, self.target_policy_tf = self._network(), self._network("target")
+        targets = self.target_policy_tf.params
+        self._followed(targets)
+        self._companions = {"target": targets}
+        self._all_parameters = JoinedParameters(self.policy_tf.params, targets)
+        self.target_params = targets.variables
+        n_critics = sum(targets.sizes) - self._n_actor
+        self._optimizer_state = ACTOR.initial_state(self._n_actor) | CRITICS.initial_state(n_critics)
+
+    # ------------------------------------------------------------ the update
+    def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
+        draws = {"noise": self._standard_normals(n_steps)}
+        return draws | self._when_to_update_the_policy(self._step_numbers(n_steps) % self.policy_delay == 0)
+
+    @staticmethod
+    def _when_to_update_the_policy(flags: np.ndarray) -> dict[str, np.ndarray]:
+        """Flags [K] as input ``update_policy``, or ``always_update_policy`` if all are set; nothing if none is.
+
+        So only phases in which steps differ are compiled with a condition.
+        """
+        if not flags.any():
+            return {}
+        return {"always_update_policy" if flags.all() else "update_policy": flags}
+
+    def target_action(self, vector: Tensor, next_obs: Tensor, noise: Tensor) -> Tensor:
+        """The next action a' for standard normals [B, n], [B, n]."""
+        noise = tf.clip_by_value(self.target_policy_noise * noise, -self.target_noise_clip, self.target_noise_clip)
+        return tf.clip_by_value(self.target_policy_tf.with_weights(vector, next_obs) + noise, -1.0, 1.0)
+
+    def _critics(self, policy: TD3Policy, vector: Tensor, obs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Q_1 and Q_2 for raw observations, [B] each."""
+        with policy.using(vector):
+            q1, q2 = policy.make_critics(policy.preprocessor.tensor(obs), actions)
+        return q1[:, 0], q2[:, 0]
+
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step; statistics are the losses of the critics and of the actor (0 where it is not updated)."""
+        policy, target, rate = self.policy_tf, state["target"], batch["learning_rate"]
+        next_actions = self.target_action(target, batch["next_obs"], batch["noise"])
+        q_t = tf.minimum(*self._critics(self.target_policy_tf, target, batch["next_obs"], next_actions))
+        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)  # [B]
+
+        n_actor = self._n_actor
+        actor, critics = vector[:n_actor], vector[n_actor:]
+        with tf.GradientTape() as tape:
+            tape.watch(critics)
+            q1, q2 = self._critics(policy, tf.concat([actor, critics], 0), batch["obs"], batch["actions"])
+            q1_loss, q2_loss = losses.squared_error(q1, goal), losses.squared_error(q2, goal)
+            loss = q1_loss + q2_loss
+        critics, new_state = CRITICS.step(critics, tape.gradient(loss, critics), state, rate)
+        state = state | new_state
+
+        def improve_the_policy() -> tuple[Tensor, State, Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(actor)
+                vector = tf.concat([actor, critics], 0)
+                actions = policy.with_weights(vector, batch["obs"])
+                loss = -tf.reduce_mean(self._critics(policy, vector, batch["obs"], actions)[0])
+            improved, moments = ACTOR.step(actor, tape.gradient(loss, actor), state, rate)
+            vector = tf.concat([improved, critics], 0)
+            return vector, state | moments | {"target": polyak_average(target, vector, self.tau)}, loss
+
+        def leave_it() -> tuple[Tensor, State, Tensor]:
+            return tf.concat([actor, critics], 0), state, tf.constant(0.0)
+
+        if "update_policy" in batch:
+            vector, state, policy_loss = tf.cond(batch["update_policy"], improve_the_policy, leave_it)
+        else:
+            vector, state, policy_loss = improve_the_policy() if "always_update_policy" in batch else leave_it()
+        return vector, state, tf.stack([q1_loss, q2_loss, policy_loss])
+
+    def _summary(self, statistics: np.ndarray, batches: dict[str, np.ndarray]) -> dict[str, float]:
+        summary = super()._summary(statistics, batches)
+        if "update_policy" in batches:
+            summary["policy_loss"] = float(statistics[batches["update_policy"], 2].mean())
+        elif "always_update_policy" not in batches:
+            del summary["policy_loss"]
+        return summary
+
+    # ------------------------------------------------------------ learning
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = 4,
+        tb_log_name: str = "TD3",
+        reset_num_timesteps: bool = True,
+        replay_wrapper: Callable[[Any], Any] | None = None,
+        progress_bar: bool = False,
+    ) -> TD3:
+        return super().learn(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
+        )
