@@ -75,7 +75,10 @@ class Parameters:
     def arrays(self) -> list[np.ndarray]:
         """The weights as arrays, views of the vector that must not be written to."""
         flat = self.vector.numpy()
-        return [flat[place].reshape(shape) for place, shape in zip(self._places, self.shapes, strict=True)]
+        return [
+            flat[place] if len(shape) == 1 else flat[place].reshape(shape)
+            for place, shape in zip(self._places, self.shapes, strict=True)
+        ]
 
     def reader(self) -> Callable[[str], np.ndarray]:
         """A function that gives single arrays by name, views of the vector of now that must not be written to."""
@@ -119,7 +122,9 @@ class Parameters:
     def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
         """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable."""
         parts = tf.split(vector, self.sizes)
-        return [tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        return [
+            part if len(shape) == 1 else tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)
+        ]
 
 
 class JoinedParameters:

@@ -95,7 +95,7 @@ def clip_by_norms(gradient: Tensor, sizes: Sequence[int], max_norm: float) -> Te
         sizes: lengths of the parts (variables), which sum to n.
         max_norm: largest norm.
     """
-    part_of = tf.constant(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
     squares = [tf.reduce_sum(part) for part in tf.split(tf.square(gradient), sizes)]
-    norms = tf.sqrt(tf.stack(squares))
-    return gradient * tf.gather(max_norm / tf.maximum(norms, max_norm), part_of)
+    scales = tf.unstack(max_norm / tf.maximum(tf.sqrt(tf.stack(squares)), max_norm))
+    # Filling a constant for each part is cheaper than gathering a scale for each weight.
+    return gradient * tf.concat([tf.fill([size], scale) for size, scale in zip(sizes, scales, strict=True)], axis=0)
