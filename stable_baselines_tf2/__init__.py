@@ -10,16 +10,18 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stable_baselines_tf2.a2c import A2C as A2C
     from stable_baselines_tf2.deepq import DQN as DQN
+    from stable_baselines_tf2.her import HER as HER
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
     from stable_baselines_tf2.td3 import TD3 as TD3
 
 _ALGORITHMS = {
     "A2C": "a2c",
     "DQN": "deepq",
+    "HER": "her",
     "PPO2": "ppo2",
     "TD3": "td3",
 }  # imported when asked for: TensorFlow takes seconds to load
-__all__ = ["A2C", "DQN", "PPO2", "TD3"]
+__all__ = ["A2C", "DQN", "HER", "PPO2", "TD3"]
 
 
 def __getattr__(name: str) -> Any:

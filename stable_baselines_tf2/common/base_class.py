@@ -100,6 +100,7 @@ class BaseRLModel(ABC):
         self.generator = np.random.default_rng()
         self._optimizer: Optimizer
         self._optimizer_state: OptimizerState = {}
+        self._outer: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
         self._set_threads()
         if env is not None:
             env = self._wrap_env(env)
@@ -110,20 +111,7 @@ class BaseRLModel(ABC):
     # ------------------------------------------------------------ environment
     def _wrap_env(self, env: Any) -> Any:
         """What the algorithm trains on, from whatever the user gave."""
-        if isinstance(env, str):
-            if self.verbose >= 1:
-                print(f"Making environment {env}")
-            env = gymnasium.make(env)
-        if isinstance(env, UnvecWrapper):
-            return env.venv
-        if isinstance(env, VecEnv):
-            return env
-        if not hasattr(env, "step") or not hasattr(env, "observation_space"):
-            raise TypeError(f"env must be an environment, a VecEnv or the id of an environment, not {env!r}")
-        if self.verbose >= 1 and self._requires_vec_env:
-            print("Wrapping the environment in a DummyVecEnv")
-        single = ensure_gymnasium(env)
-        return DummyVecEnv([lambda: single])
+        return as_vec_env(env, self.verbose, self._requires_vec_env)
 
     def _take_env(self, env: VecEnv) -> None:
         self.env, self.n_envs = env, env.num_envs
@@ -519,6 +507,10 @@ class BaseRLModel(ABC):
             restored[name] = tf.constant(array)
         self._optimizer_state = restored
 
+    def _saved_data(self) -> dict[str, Any]:
+        """The hyperparameters that a file holds."""
+        return {name: getattr(self, name) for name in (*self.saved, *self._saved_always)}
+
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
         """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
 
@@ -529,7 +521,7 @@ class BaseRLModel(ABC):
         Raises:
             OSError: the file cannot be written; an old one of that name stays.
         """
-        data = {name: getattr(self, name) for name in (*self.saved, *self._saved_always)}
+        data = (self._outer or self)._saved_data()
         if cloudpickle:
             _write_pickle(save_path, data, self.get_parameters())
             return
@@ -560,31 +552,30 @@ class BaseRLModel(ABC):
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
-        archive = read_archive(load_path)
-        if archive.data is None:
-            raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
-        if archive.parameters is None:
-            raise ValueError(f"{load_path} is damaged: it holds no parameters")
-        data = json_to_data(archive.data, custom_objects, allow_pickle)
-        for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
-            if name not in data:
-                raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
+        return cls._restore(load_path, *read_model(load_path, custom_objects, allow_pickle), env, kwargs)
+
+    @classmethod
+    def _restore(
+        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """The model that `read_model` found in a file; for the arguments see `load`."""
         if "policy_kwargs" in kwargs and data_to_json(kwargs["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
             raise ValueError(
                 f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
             )
         construct: Callable[..., BaseRLModel] = cls  # an algorithm's constructor, which takes more than the one here
-        model = construct(policy=data.pop("policy"), env=None, _init_setup_model=False)
+        model = construct(policy=data["policy"], env=None, _init_setup_model=False)
         unknown = sorted(set(kwargs) - set(vars(model)))
         if unknown:
             raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
-        vars(model).update({name: item for name, item in data.items() if name in (*cls.saved, *cls._saved_always)})
+        kept = {*cls.saved, *cls._saved_always} - {"policy"}
+        vars(model).update({name: item for name, item in data.items() if name in kept})
         vars(model).update(kwargs)
         model.observation_space = as_gymnasium_space(model.observation_space)
         model.action_space = as_gymnasium_space(model.action_space)
         model.setup_model()
         model.set_env(env)
-        model.load_parameters(archive.parameters)
+        model.load_parameters(archive.parameters or {})
         if archive.state:
             try:
                 model._restore_training_state(archive.state, archive.arrays)
@@ -595,6 +586,49 @@ class BaseRLModel(ABC):
         elif env is not None:
             model.set_random_seed(model.seed)
         return model
+
+
+def as_vec_env(env: Any, verbose: int = 0, announce: bool = False) -> VecEnv:
+    """A vectorized environment, from whatever a user gives as ``env``.
+
+    Args:
+        env: an environment, a vectorized one, one that ``get_env`` gave, or the id of one.
+        verbose: 0 prints nothing.
+        announce: tell that a single environment is wrapped.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(env, str):
+        if verbose >= 1:
+            print(f"Making environment {env}")
+        env = gymnasium.make(env)
+    if isinstance(env, UnvecWrapper):
+        return env.venv
+    if isinstance(env, VecEnv):
+        return env
+    if not hasattr(env, "step") or not hasattr(env, "observation_space"):
+        raise TypeError(f"env must be an environment, a VecEnv or the id of an environment, not {env!r}")
+    if verbose >= 1 and announce:
+        print("Wrapping the environment in a DummyVecEnv")
+    single = ensure_gymnasium(env)
+    return DummyVecEnv([lambda: single])
+
+
+def read_model(
+    load_path: PathOrFile, custom_objects: dict[str, Any] | None, allow_pickle: bool
+) -> tuple[Archive, dict[str, Any]]:
+    """A model file and the hyperparameters in it; for arguments and errors see `BaseRLModel.load`."""
+    archive = read_archive(load_path)
+    if archive.data is None:
+        raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
+    if archive.parameters is None:
+        raise ValueError(f"{load_path} is damaged: it holds no parameters")
+    data = json_to_data(archive.data, custom_objects, allow_pickle)
+    for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
+        if name not in data:
+            raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
+    return archive, data
 
 
 def _write_pickle(target: PathOrFile, data: dict[str, Any], parameters: OrderedDict[str, np.ndarray]) -> None:

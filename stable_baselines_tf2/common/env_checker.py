@@ -15,7 +15,7 @@ from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, reset_resul
 
 N_STEPS = 10  # random steps that are taken
 MIN_IMAGE_SIZE = 36  # pixels; what the convolutions of the default CnnPolicy need
-GOAL_KEYS = {"observation", "achieved_goal", "desired_goal"}
+GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 
 Tell = Callable[[str], None]  # takes a warning
 
@@ -85,7 +85,8 @@ def _check_image_space(space: spaces.Box, tell: Tell) -> None:
 
 def _is_goal_env(env: gymnasium.Env) -> bool:
     space = env.observation_space
-    return isinstance(space, spaces.Dict) and GOAL_KEYS <= set(space.spaces) and env.has_wrapper_attr("compute_reward")
+    has_goals = isinstance(space, spaces.Dict) and set(GOAL_KEYS) <= set(space.spaces)
+    return has_goals and env.has_wrapper_attr("compute_reward")
 
 
 def _check_episode(env: gymnasium.Env, tell: Tell) -> None:

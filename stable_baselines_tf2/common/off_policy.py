@@ -213,11 +213,8 @@ class OffPolicyRLModel(BaseRLModel):
         infos: list[dict[str, Any]],
     ) -> None:
         check_rewards(rewards)
-        if self.is_using_her():
-            for transition in zip(obs, actions, rewards, next_obs, dones, infos, strict=True):
-                self.replay_buffer_add(*transition)
-        else:
-            self.replay_buffer.extend(obs, actions, rewards, next_obs, dones)
+        told = (infos,) if self.is_using_her() else ()
+        self.replay_buffer.extend(obs, actions, rewards, next_obs, dones, *told)
 
     def is_using_her(self) -> bool:
         """Whether the replay buffer is one of hindsight experience replay, which relabels goals."""
@@ -363,11 +360,13 @@ class OffPolicyRLModel(BaseRLModel):
             if "episode" in episode["info"]:
                 self.ep_info_buf.append(episode["info"]["episode"])
         training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
+        if training.writer is not None and history.successes:
+            training.writer.scalar("rollout/success_rate", history.success_rate, self.num_timesteps)
         interval = training.log_interval
         if self.verbose >= 1 and interval is not None and history.n_episodes // interval > n_before // interval:
             table = self._table(training, history.n_episodes, history.mean_return)
             if history.successes:
-                table["success rate"] = float(np.mean(history.successes[-100:]))
+                table["success rate"] = history.success_rate
             training.log_table(table, "ep_rewmean", "eplenmean")
 
     def _locals(self, get_step: Callable[[], dict[str, Any]], history: _History) -> dict[str, Any]:
@@ -398,6 +397,11 @@ class _History:
     def mean_return(self) -> float:
         """Of the last 100 episodes, rounded as the tables show it."""
         return round(float(np.mean(self.returns[-100:])), 1) if self.returns else -np.inf
+
+    @property
+    def success_rate(self) -> float:
+        """Of the last 100 episodes that told ``is_success``."""
+        return float(np.mean(self.successes[-100:]))
 
     def add(self, episode: Mapping[str, Any]) -> None:
         self.returns.append(episode["return"])

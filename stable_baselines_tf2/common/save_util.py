@@ -34,8 +34,15 @@ class _Codec(NamedTuple):
     decode: Callable[[dict[str, Any]], Any]
 
 
+def _is_ours(item: Any) -> bool:
+    """Whether this is a class of policies or of models (which `HER` files name)."""
+    from stable_baselines_tf2.common.base_class import BaseRLModel
+
+    return isinstance(item, type) and issubclass(item, (BasePolicy, BaseRLModel))
+
+
 def _encode_class(item: Any) -> dict[str, Any] | None:
-    if not (isinstance(item, type) and issubclass(item, BasePolicy)):
+    if not _is_ours(item):
         return None
     description: dict[str, Any] = {"module": item.__module__, "name": item.__qualname__}
     if not item.__module__.startswith(f"{PACKAGE}."):
@@ -43,7 +50,7 @@ def _encode_class(item: Any) -> dict[str, Any] | None:
     return description
 
 
-def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
+def _decode_class(description: dict[str, Any]) -> type:
     module, name = description["module"], description["name"]
     if module.startswith(f"{PACKAGE}."):
         with contextlib.suppress(ModuleNotFoundError):
@@ -53,7 +60,7 @@ def _decode_class(description: dict[str, Any]) -> type[BasePolicy]:
         registered = (policy for family in _policy_registry.values() for policy in family.values())
         found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
         found = found or getattr(sys.modules.get(module), name, None)
-    if not (isinstance(found, type) and issubclass(found, BasePolicy)):
+    if found is None or not _is_ours(found):
         raise _Unknown(f"the class {module}.{name}")
     return found
 
@@ -92,7 +99,7 @@ def _encode_array(item: Any) -> dict[str, Any] | None:
 
 _CODECS: dict[str, _Codec] = {
     "space": _Codec(lambda item: space_to_dict(item) if isinstance(item, gymnasium.Space) else None, space_from_dict),
-    "policy": _Codec(_encode_class, _decode_class),
+    "policy": _Codec(_encode_class, _decode_class),  # or algorithm
     "schedule": _Codec(lambda item: schedule_to_dict(item) if callable(item) else None, schedule_from_dict),
     "function": _Codec(_encode_function, _decode_function),
     "array": _Codec(_encode_array, lambda description: bytes_to_arrays(base64.b64decode(description["npz"]))["array"]),

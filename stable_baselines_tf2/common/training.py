@@ -74,7 +74,8 @@ class Training:
         model._check_can_learn()
         if self.reset_num_timesteps:
             model.num_timesteps = 0
-        self.callback.init_callback(model)
+        outer = model._outer or model
+        self.callback.init_callback(outer)
         with contextlib.ExitStack() as opened:
             log = TensorboardWriter(None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
             self.writer = opened.enter_context(log)
@@ -83,7 +84,7 @@ class Training:
             self._first_step = model.num_timesteps
             self.callback.on_training_start(
                 {
-                    "self": model,
+                    "self": outer,
                     "total_timesteps": self.total_timesteps,
                     "callback": self.callback,
                     "log_interval": self.log_interval,

@@ -291,8 +291,6 @@ class DQN(OffPolicyRLModel):
         )
         self.beta_schedule = None
         if self.prioritized_replay:
-            if self.is_using_her():
-                raise ValueError("prioritized_replay: hindsight experience replay needs an even one")
             iterations = self.prioritized_replay_beta_iters
             self.beta_schedule = LinearSchedule(
                 horizon if iterations is None else iterations, 1.0, self.prioritized_replay_beta0

@@ -67,6 +67,7 @@ DRIVER_MODULES = (
     "functions_distributions",
     "functions_plots",
     "functions_buffers",
+    "functions_her",
     "on_policy",
     "off_policy",
 )
