@@ -144,7 +144,7 @@ def test_success_rates_are_logged(capsys, tmp_path):
     assert rates == [(2, 1.0), (4, 0.5), (6, pytest.approx(2 / 3)), (8, 0.5)]
 
 
-# ------------------------------------------------------------------------------------------- what callbacks and users see
+# --------------------------------------------------------------------------------------- what callbacks and users see
 def test_attributes_are_those_of_the_algorithm():
     model = make_her()
     assert isinstance(model, BaseRLModel) and isinstance(model.model, DQN) and model.model_class is DQN

@@ -9,8 +9,8 @@ from stable_baselines_tf2.common.bit_flipping_env import BitFlippingEnv
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, UnvecWrapper, VecEnv
 from stable_baselines_tf2.her import HERGoalEnvWrapper
 from stable_baselines_tf2.her.utils import KEY_ORDER, GoalLayout
-from tests.her.goal_envs import Line
 from tests.helpers import box
+from tests.her.goal_envs import Line
 
 BITS = spaces.MultiBinary(3)
 
