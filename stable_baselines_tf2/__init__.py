@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.her import HER as HER
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
+    from stable_baselines_tf2.sac import SAC as SAC
     from stable_baselines_tf2.td3 import TD3 as TD3
 
 _ALGORITHMS = {
@@ -19,9 +20,17 @@ _ALGORITHMS = {
     "DQN": "deepq",
     "HER": "her",
     "PPO2": "ppo2",
+    "SAC": "sac",
     "TD3": "td3",
 }  # imported when asked for: TensorFlow takes seconds to load
-__all__ = ["A2C", "DQN", "HER", "PPO2", "TD3"]
+__all__ = [
+    "A2C",
+    "DQN",
+    "HER",
+    "PPO2",
+    "SAC",
+    "TD3",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,14 @@ import pytest
 from tests.golden import load_drivers, run_case
 
 # Algorithms that exist, by their package; what belongs to the others is not collected yet.
-SUPPORTED = {"a2c": "A2C", "deepq": "DQN", "her": "HER", "ppo2": "PPO2", "td3": "TD3"}
+SUPPORTED = {
+    "a2c": "A2C",
+    "deepq": "DQN",
+    "her": "HER",
+    "ppo2": "PPO2",
+    "sac": "SAC",
+    "td3": "TD3",
+}
 COMMON = ("common", "results_plotter")
 # LAPACK 3.10 chooses other signs for singular vectors than NumPy 1.18's (test_tf_layers compares up to these).
 OTHER_SIGNS = pytest.mark.xfail(reason="singular vectors of another LAPACK", strict=True)

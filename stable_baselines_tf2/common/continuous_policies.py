@@ -112,7 +112,7 @@ class ContinuousPolicy(BasePolicy):
     # ------------------------------------------------------------ acting, outside of TensorFlow
     @property
     def is_dense(self) -> bool:
-        """Whether all networks consist of dense layers only."""
+        """Whether all networks are known to consist of dense layers only."""
         return False
 
     def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -147,6 +147,7 @@ class FeedForwardNetworks(ContinuousPolicy):
     of_many_kinds = True
     actor_heads: ClassVar[tuple[str, ...]] = ("dense",)  # names of the actor's output layers
     actor_head_activation: ClassVar[str | None] = "tanh"
+    network_functions: ClassVar[tuple[str, ...]] = ("make_actor", "actor_outputs", "features", "hidden", "critic")
 
     def __init__(
         self,
@@ -193,7 +194,7 @@ class FeedForwardNetworks(ContinuousPolicy):
 
     @property
     def is_dense(self) -> bool:
-        parts = (getattr(type(self), name) for name in ("make_actor", "actor_outputs", "features", "hidden"))
+        parts = (getattr(type(self), name) for name in self.network_functions)
         return self.cnn_extractor is None and all(part.__module__.startswith(PACKAGE) for part in parts)
 
     def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:

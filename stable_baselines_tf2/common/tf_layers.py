@@ -255,7 +255,7 @@ def dense(input_tensor: Tensor, scope: str, units: int, initializer: Any = "glor
         units: number of outputs.
         initializer: of the kernel, as Keras takes it.
     """
-    return named_layer(scope, partial(_Dense, scope, units, initializer=initializer))(input_tensor)
+    return named_layer(scope, partial(_Dense, scope, units, initializer=initializer), "kernel")(input_tensor)
 
 
 def fully_connected(input_tensor: Tensor, scope: str, num_outputs: int) -> Tensor:

@@ -82,6 +82,21 @@ def bellman_target(r_t: Tensor, done_t: Tensor, gamma: float, v_t: Tensor) -> Te
     return tf.stop_gradient(r_t + gamma * (1.0 - done_t) * v_t)
 
 
+def soft_value_loss(v: Tensor, q: Tensor, entropy_cost: Tensor, pairwise: bool) -> Tensor:
+    """Half the mean squared error of ``V(s) - [Q(s, a) - α log π(a|s)]``, differentiated in V alone.
+
+    Args:
+        v: values of states, [B].
+        q: values of the policy's actions there, [B].
+        entropy_cost: α log π of these actions, [B].
+        pairwise: compare each value with the entropy costs of all B actions instead of that of its own.
+    """
+    q, entropy_cost = tf.stop_gradient(q), tf.stop_gradient(entropy_cost)
+    if pairwise:
+        v, q = v[:, tf.newaxis], q[:, tf.newaxis]
+    return 0.5 * squared_error(v, q - entropy_cost)
+
+
 def q_learning_error(q_tm1: Tensor, a_tm1: Tensor, target_t: Tensor) -> Tensor:
     """Temporal-difference errors ``Q(s, a) - target``, [B].
 

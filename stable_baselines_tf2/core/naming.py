@@ -45,8 +45,13 @@ class NamedLayers:
             _stack.networks.pop()
 
 
-def named_layer(name: str, create: Callable[[], LayerT]) -> LayerT:
+def named_layer(name: str, create: Callable[[], LayerT], kind: str = "") -> LayerT:
     """The layer of the network being called that has this name; created if it is asked for the first time.
+
+    Args:
+        name: its name within the open variable scopes.
+        create: makes it.
+        kind: tells layers of one name apart whose variables have different names (``fc1/w``, ``fc1/kernel``).
 
     Raises:
         RuntimeError: no network is being called.
@@ -54,7 +59,7 @@ def named_layer(name: str, create: Callable[[], LayerT]) -> LayerT:
     if not _stack.networks:
         raise RuntimeError(f"layer {name!r} was asked for outside of a policy's network function")
     network, scopes = _stack.networks[-1]
-    path = "/".join([*scopes, name])
+    path = "/".join([*scopes, name, *kind.split()])
     layer = network._owner.named_layers.get(path)
     if layer is None:
         layer = create()

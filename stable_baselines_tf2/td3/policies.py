@@ -53,6 +53,8 @@ class TD3Policy(ContinuousPolicy):
 class FeedForwardPolicy(FeedForwardNetworks, TD3Policy):
     """Dense or convolutional networks; their arguments are those of `FeedForwardNetworks`."""
 
+    network_functions = (*FeedForwardNetworks.network_functions, "make_critics")
+
     def make_actor(self, obs: Tensor = None, reuse: bool = False, scope: str = "pi") -> Tensor:
         with variable_scope(scope):
             return tf.tanh(dense(self.hidden(self.features(obs)), "dense", self.n_actions))

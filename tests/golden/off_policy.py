@@ -8,8 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.deepq.dqn import epsilon_greedy
+from stable_baselines_tf2.sac.policies import gaussian_entropy
 from tests.golden import Case, driver
 from tests.golden.on_policy import _parameters, make_model
+
+
+def _transitions(case: Case, k: int) -> dict[str, np.ndarray]:
+    """The batch of step k, as one batch of a training phase, [1, B, …]."""
+    inputs, legacy = case.under(f"step/{k}/in/"), {"obs": "observations", "next_obs": "next_observations"}
+    names = ("obs", "actions", "rewards", "next_obs", "dones")
+    return {name: inputs[legacy.get(name, name)][np.newaxis] for name in names}
 
 
 def _dqn_noise(case: Case, copy: Any) -> np.ndarray:
@@ -54,26 +62,14 @@ def dqn_forward(case: Case) -> dict[str, Any]:
 def dqn_update(case: Case) -> dict[str, Any]:
     """One gradient step for each step, and the update of the older copy where the case has one."""
     model, results = make_model(case), {}
-    names = {"obs": "observations", "next_obs": "next_observations"}
     for k in range(case.n_steps):
         inputs = case.under(f"step/{k}/in/")
-        fields = ("obs", "actions", "rewards", "next_obs", "dones", "weights")
-        batch = {name: inputs[names.get(name, name)][np.newaxis] for name in fields}
+        batch = _transitions(case, k) | {"weights": inputs["weights"][np.newaxis]}
         (loss,), (errors,) = model._update(batch)
         if inputs["update_target"]:
             model.update_target()
         results |= {f"step/{k}/loss/loss": loss, f"step/{k}/loss/td_errors": errors} | _parameters(model, k)
     return results
-
-
-OBS_NAMES = {"obs": "observations", "next_obs": "next_observations"}
-
-
-def _transitions(case: Case, k: int) -> dict[str, np.ndarray]:
-    """The batch of step k, as one batch of a training phase, [1, B, …]."""
-    inputs = case.under(f"step/{k}/in/")
-    names = ("obs", "actions", "rewards", "next_obs", "dones")
-    return {name: inputs[OBS_NAMES.get(name, name)][np.newaxis] for name in names}
 
 
 @driver("forward", "TD3")
@@ -103,6 +99,48 @@ def td3_update(case: Case) -> dict[str, Any]:
         inputs = case.under(f"step/{k}/in/")
         batch = _transitions(case, k) | {"noise": case.arrays[f"step/{k}/noise/target"][np.newaxis]}
         batch |= model._when_to_update_the_policy(inputs["update_policy"][np.newaxis])
+        (statistics,) = model._update(batch, float(inputs["learning_rate"]))
+        found = dict(zip(model._loss_names, statistics, strict=True))
+        results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
+    return results
+
+
+@driver("forward", "SAC")
+def sac_forward(case: Case) -> dict[str, Any]:
+    """Distributions, actions and values of the networks, and values of the older copy."""
+    model = make_model(case)
+    inputs = {name: tf.constant(array) for name, array in case.under("input/").items()}
+    policy, target = model.policy_tf, model.target_policy
+    obs = inputs["observations"].numpy()
+    mean, std = policy.proba_step(obs)
+    with policy.using(policy.params.vector):
+        processed = policy.preprocessor.tensor(obs)
+        compiled_mean, log_std = policy.gaussian(processed)
+        deterministic, sampled, logp = policy.make_actor(processed, noise=inputs["noise"])
+        q1, q2, value = policy.make_critics(processed, inputs["actions"])
+    np.testing.assert_allclose(compiled_mean, mean, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
+    np.testing.assert_allclose(tf.exp(log_std), std, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(deterministic, policy.step(obs, deterministic=True), rtol=1e-4, atol=1e-5)
+    with target.using(target.params.vector):
+        next_obs = target.preprocessor.tensor(inputs["next_observations"])
+        value_target = target.make_critics(next_obs, create_qf=False)[2]
+    results = {
+        **{"mean": mean, "log_std": log_std, "std": std, "action": model.predict(obs)[0]},
+        **{"deterministic_policy": deterministic, "policy": sampled, "logp": logp},
+        **{"qf1": q1, "qf2": q2, "value_fn": value, "value_target": value_target},
+        "entropy_mean": tf.reduce_mean(gaussian_entropy(log_std)),
+    }
+    return {f"output/{name}": np.asarray(value) for name, value in results.items()}
+
+
+@driver("update", "SAC")
+def sac_update(case: Case) -> dict[str, Any]:
+    """One gradient step for each step."""
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        inputs = case.under(f"step/{k}/in/")
+        batch = _transitions(case, k) | {"noise": case.arrays[f"step/{k}/noise/policy"][np.newaxis]}
+        batch |= model._when_to_update_the_target(inputs["update_target"][np.newaxis])
         (statistics,) = model._update(batch, float(inputs["learning_rate"]))
         found = dict(zip(model._loss_names, statistics, strict=True))
         results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)

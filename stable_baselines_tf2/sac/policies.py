@@ -1,0 +1,248 @@
+"""Policies of SAC: a stochastic actor, two critics of actions and one of states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.continuous_policies import (
+    CnnVariant,
+    ContinuousPolicy,
+    FeedForwardNetworks,
+    LayerNormVariant,
+    MlpVariant,
+)
+from stable_baselines_tf2.common.policies import ActFun, nature_cnn, register_policy
+from stable_baselines_tf2.common.tf_layers import dense
+from stable_baselines_tf2.core.naming import variable_scope
+
+Tensor = Any
+EPS = 1e-6  # keeps quotients and logarithms finite
+LOG_STD_MAX = 2
+LOG_STD_MIN = -20
+
+
+def gaussian_likelihood(input_: Tensor, mu_: Tensor, log_std: Tensor) -> Tensor:
+    """Log-density [B] of values [B, n] under independent normal distributions.
+
+    Args:
+        input_: the values.
+        mu_: means, [B, n].
+        log_std: logarithms of the standard deviations, [B, n].
+    """
+    standardized = (input_ - mu_) / (tf.exp(log_std) + EPS)
+    return tf.reduce_sum(-0.5 * (tf.square(standardized) + 2.0 * log_std + np.log(2.0 * np.pi)), axis=1)
+
+
+def gaussian_entropy(log_std: Tensor) -> Tensor:
+    """Entropy [B] of independent normal distributions with these logarithms of standard deviations, [B, n]."""
+    return tf.reduce_sum(log_std + 0.5 * np.log(2.0 * np.pi * np.e), axis=-1)
+
+
+def clip_but_pass_gradient(input_: Tensor, lower: float = -1.0, upper: float = 1.0) -> Tensor:
+    """Clips values, but lets gradients through where they are out of bounds."""
+    return input_ + tf.stop_gradient(tf.clip_by_value(input_, lower, upper) - input_)
+
+
+def apply_squashing_func(mu_: Tensor, pi_: Tensor, logp_pi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Squashes actions with the hyperbolic tangent.
+
+    Args:
+        mu_: means, [B, n].
+        pi_: sampled actions, [B, n].
+        logp_pi: log-density of these, [B].
+
+    Returns:
+        Squashed means, squashed samples, and the log-density of the latter.
+    """
+    policy = tf.tanh(pi_)
+    return tf.tanh(mu_), policy, logp_pi - tf.reduce_sum(tf.math.log(1.0 - tf.square(policy) + EPS), axis=1)
+
+
+class SACPolicy(ContinuousPolicy):
+    """A stochastic actor whose standard deviations depend on the observation, and critics.
+
+    For networks of your own override `gaussian` and `make_critics`. The policy named ``target`` has only the critic of
+    states.
+    """
+
+    def gaussian(self, processed_obs: Tensor, scope: str = "pi") -> tuple[Tensor, Tensor]:
+        """Means and logarithms of standard deviations of actions before squashing, [B, n] each.
+
+        Args:
+            processed_obs: network inputs, [B, …].
+            scope: where the variables are; training calls with ``"pi"``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override gaussian()")
+
+    def make_critics(
+        self,
+        obs: Tensor = None,
+        action: Tensor = None,
+        reuse: bool = False,
+        scope: str = "values_fn",
+        create_vf: bool = True,
+        create_qf: bool = True,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Two values Q(s, a) and the value V(s), [B, 1] each.
+
+        Args:
+            obs: processed observations, [B, …].
+            action: actions between -1 and 1, [B, n]; not needed without ``create_qf``.
+            reuse: ignored; a policy object owns its variables.
+            scope: where the variables are.
+            create_vf: compute V(s); None is given otherwise.
+            create_qf: compute Q(s, a), after V(s).
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override make_critics()")
+
+    def build_networks(self, processed_obs: Tensor, actions: Tensor) -> None:
+        if self.name == "target":
+            self.make_critics(processed_obs, create_qf=False)
+        else:
+            self.gaussian(processed_obs)
+            self.make_critics(processed_obs, actions)
+
+    def make_actor(
+        self, obs: Tensor = None, reuse: bool = False, scope: str = "pi", noise: Tensor = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The actor.
+
+        Args:
+            obs: processed observations, [B, …].
+            reuse: ignored; a policy object owns its variables.
+            scope: where the variables are.
+            noise: standard normals to sample with, [B, n]; drawn by TensorFlow if None.
+
+        Returns:
+            Actions without exploration and sampled ones, [B, n] between -1 and 1, and the log-density of the latter
+            [B].
+        """
+        mean, log_std = self.gaussian(obs, scope)
+        return self.squashed(mean, log_std, tf.random.normal(tf.shape(mean)) if noise is None else noise)
+
+    @staticmethod
+    def squashed(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `make_actor` returns, from what `gaussian` does."""
+        sampled = mean + noise * tf.exp(log_std)
+        return apply_squashing_func(mean, sampled, gaussian_likelihood(sampled, mean, log_std))
+
+    def actor_outputs(self, processed_obs: Tensor) -> Tensor:
+        return tf.concat(self.gaussian(processed_obs), axis=-1)
+
+    def deterministic_actions(self, outputs: Tensor) -> Tensor:
+        return tf.tanh(outputs[:, : self.n_actions])
+
+    def step(self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False) -> np.ndarray:
+        """Actions between -1 and 1, [B, n].
+
+        Args:
+            obs: raw observations, [B, …].
+            state: ignored, as is ``mask``.
+            mask: ignored.
+            deterministic: squashed means instead of samples.
+        """
+        mean, std = self.proba_step(obs)
+        if deterministic:
+            return np.tanh(mean)
+        return np.tanh(mean + std * self.generator.standard_normal(mean.shape, dtype=np.float32))
+
+    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Means and standard deviations of actions before squashing, [B, n] each."""
+        mean, log_std = np.split(self.act_outputs(obs), 2, axis=1)
+        return mean, np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
+
+
+class FeedForwardPolicy(FeedForwardNetworks, SACPolicy):
+    """Dense or convolutional networks; their arguments are those of `FeedForwardNetworks`.
+
+    Args:
+        reg_weight: ignored.
+    """
+
+    actor_heads = ("dense", "dense_1")
+    actor_head_activation: ClassVar[str | None] = None
+    network_functions = (*FeedForwardNetworks.network_functions, "gaussian", "make_critics")
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Box,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        layers: Sequence[int] | None = None,
+        cnn_extractor: Callable[..., Tensor] = nature_cnn,
+        feature_extraction: str = "cnn",
+        reg_weight: float = 0.0,
+        layer_norm: bool = False,
+        act_fun: ActFun = tf.nn.relu,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse,
+            layers,
+            cnn_extractor,
+            feature_extraction,
+            layer_norm=layer_norm,
+            act_fun=act_fun,
+            **kwargs,
+        )
+        self.reg_weight = reg_weight
+
+    def gaussian(self, processed_obs: Tensor, scope: str = "pi") -> tuple[Tensor, Tensor]:
+        with variable_scope(scope):
+            hidden = self.hidden(self.features(processed_obs))
+            mean, log_std = (dense(hidden, head, self.n_actions) for head in self.actor_heads)
+        return mean, tf.clip_by_value(log_std, LOG_STD_MIN, LOG_STD_MAX)
+
+    def make_critics(
+        self,
+        obs: Tensor = None,
+        action: Tensor = None,
+        reuse: bool = False,
+        scope: str = "values_fn",
+        create_vf: bool = True,
+        create_qf: bool = True,
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        q1 = q2 = value = None
+        with variable_scope(scope):
+            features = self.features(obs)
+            if create_vf:
+                value = self.critic(features, "vf")
+            if create_qf:
+                inputs = tf.concat([features, action], axis=-1)
+                q1, q2 = self.critic(inputs, "qf1"), self.critic(inputs, "qf2")
+        return q1, q2, value
+
+
+class CnnPolicy(CnnVariant, FeedForwardPolicy):
+    """Convolutional networks for images (see `nature_cnn`)."""
+
+
+class LnCnnPolicy(CnnVariant, LayerNormVariant, FeedForwardPolicy):
+    """Convolutional networks for images, with layer normalization in the hidden layers that follow."""
+
+
+class MlpPolicy(MlpVariant, FeedForwardPolicy):
+    """Dense networks: two hidden layers of 64 unless told otherwise."""
+
+
+class LnMlpPolicy(MlpVariant, LayerNormVariant, FeedForwardPolicy):
+    """Dense networks with layer normalization."""
+
+
+for _policy in (CnnPolicy, LnCnnPolicy, MlpPolicy, LnMlpPolicy):
+    register_policy(_policy.__name__, _policy)

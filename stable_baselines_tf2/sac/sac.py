@@ -1,0 +1,270 @@
+"""Soft actor-critic (Haarnoja et al. 2018, https://arxiv.org/abs/1801.01290), with a network for the value of states.
+
+Each gradient step works on a batch (s, a, r, s') from the replay buffer and on actions ã ~ π(·|s). It lowers
+
+- ½ (Q_i(s, a) - [r + γ (1 - done) V'(s')])² for both critics, where V' is an older copy of V;
+- ½ (V(s) - [min_i Q_i(s, ã) - α log π(ã|s)])²;
+- α log π(ã|s) - Q_1(s, ã) for the actor;
+- -log α (log π(ã|s) + H) for the entropy coefficient α, if it is learned (https://arxiv.org/abs/1812.05905), where H is
+  the entropy that the policy shall have.
+
+All four see the weights from before the step. Every ``target_update_interval`` steps V' follows V: θ' <- (1 - τ) θ' +
+τ θ. As in Stable Baselines 2, each V(s) is compared with the entropy terms of all actions of the batch, unless
+``corrected_value_target`` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.sac.policies import SACPolicy, gaussian_entropy
+
+Tensor = Any
+
+
+class SAC(ContinuousControlModel):
+    """Soft actor-critic, for Box actions.
+
+    Args:
+        policy: a SAC policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        learning_rate: Adam's step size, or a function of the remaining progress (from 1 to 0).
+        buffer_size: transitions that the replay buffer keeps.
+        learning_starts: environment steps with random actions before the first gradient step.
+        train_freq: environment steps between two phases of gradient steps.
+        batch_size: transitions in each gradient step.
+        tau: share τ by which the older copy of V follows.
+        ent_coef: entropy coefficient α: a number, ``"auto"`` to learn it, or e.g. ``"auto_0.1"`` to learn it from 0.1
+            on.
+        target_update_interval: gradient steps between two updates of the older copy.
+        gradient_steps: gradient steps in each phase.
+        target_entropy: the entropy H that a learned α aims at; ``"auto"`` for minus the number of action components.
+        action_noise: noise on actions, for exploration beyond that of the policy.
+        random_exploration: share of random actions.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: has no effect for SAC.
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
+        corrected_value_target: compare V(s) with the entropy term of the action at s alone.
+
+    Raises:
+        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
+        TypeError: ``action_noise`` is none.
+    """
+
+    saved = (
+        "learning_rate",
+        "buffer_size",
+        "learning_starts",
+        "train_freq",
+        "gradient_steps",
+        "batch_size",
+        "tau",
+        "ent_coef",
+        "target_entropy",
+        "target_update_interval",
+        "gamma",
+        "action_noise",
+        "random_exploration",
+        "bootstrap_timeouts",
+        "corrected_value_target",
+    )
+
+    def __init__(
+        self,
+        policy: type[SACPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        learning_rate: float | Callable[[float], float] = 3e-4,
+        buffer_size: int = 50000,
+        learning_starts: int = 100,
+        train_freq: int = 1,
+        batch_size: int = 64,
+        tau: float = 0.005,
+        ent_coef: str | float = "auto",
+        target_update_interval: int = 1,
+        gradient_steps: int = 1,
+        target_entropy: str | float = "auto",
+        action_noise: Any = None,
+        random_exploration: float = 0.0,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+        bootstrap_timeouts: bool = False,
+        corrected_value_target: bool = False,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            verbose=verbose,
+            policy_base=SACPolicy,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.gamma, self.learning_rate, self.tau = gamma, learning_rate, tau
+        self.buffer_size, self.batch_size = buffer_size, batch_size
+        self.learning_starts, self.train_freq, self.gradient_steps = learning_starts, train_freq, gradient_steps
+        self.target_update_interval = target_update_interval
+        self.ent_coef, self.target_entropy = ent_coef, target_entropy
+        self.action_noise, self.random_exploration = action_noise, random_exploration
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts, self.corrected_value_target = bootstrap_timeouts, corrected_value_target
+        self.target_policy: Any = None  # V'
+        self.log_ent_coef: Any = None  # the variable log α, where it is learned
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_arguments(self) -> None:
+        super()._check_arguments()
+        check_number("target_update_interval", self.target_update_interval, 1, integer=True)
+        self._initial_ent_coef()
+        if self.target_entropy == "auto":
+            self.target_entropy = -float(np.prod(self.action_space.shape))
+        self.target_entropy = _number("target_entropy", self.target_entropy, "'auto'")
+
+    def _initial_ent_coef(self) -> tuple[float, bool]:
+        """α at the start, and whether it is learned.
+
+        Raises:
+            ValueError: ``ent_coef`` is neither a number nor ``"auto"`` nor ``"auto_"`` and a number.
+        """
+        given, learned = self.ent_coef, isinstance(self.ent_coef, str) and self.ent_coef.startswith("auto")
+        start = "1" if given == "auto" else str(given).removeprefix("auto_") if learned else given
+        value = _number("ent_coef", start, "'auto', 'auto_' and a number")
+        if not 0.0 <= value < np.inf or (learned and value == 0.0):
+            raise ValueError(f"ent_coef must be positive (a number that is not learned may be 0), not {given!r}")
+        return value, learned
+
+    def _build_networks(self) -> None:
+        self.policy_tf, self.target_policy = self._network(), self._network("target")
+        targets, (ent_coef, learned) = self.target_policy.params, self._initial_ent_coef()
+        self._value_place = self._followed(targets)
+        self._companions = {"target": targets}
+        if learned:
+            with keras.name_scope("model"):
+                self.log_ent_coef = keras.Variable(np.log(np.float32(ent_coef)), name="log_ent_coef")
+            self._companions["log_ent_coef"] = Parameters([self.log_ent_coef])
+        self._all_parameters = JoinedParameters(self.policy_tf.params, *reversed(self._companions.values()))
+        self.target_params = targets.variables
+        # One Adam does for actor, critics and α: they step together and share its step size.
+        self._optimizer = Adam()
+        self._optimizer_state = self._optimizer.initial_state(sum(self._trained.sizes) + learned)
+
+    # ------------------------------------------------------------ the update
+    @property
+    def _loss_names(self) -> tuple[str, ...]:
+        names = ("policy_loss", "qf1_loss", "qf2_loss", "value_loss", "entropy")
+        return (*names, "ent_coef_loss", "ent_coef") if self.log_ent_coef is not None else names
+
+    def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
+        draws = {"noise": self._standard_normals(n_steps)}
+        return draws | self._when_to_update_the_target(self._step_numbers(n_steps) % self.target_update_interval == 0)
+
+    @staticmethod
+    def _when_to_update_the_target(flags: np.ndarray) -> dict[str, np.ndarray]:
+        """Flags [K] as input ``update_target``; nothing if all are set."""
+        return {} if flags.all() else {"update_target": flags.astype(np.float32)}
+
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step; statistics are those of ``_loss_names``, from before the step."""
+        log_ent_coef = state.get("log_ent_coef", tf.zeros(0))  # [1], or nothing to learn
+        weights = tf.concat([vector, log_ent_coef], 0)
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            statistics = self._losses(weights, state["target"], batch)
+            loss = tf.add_n([statistics[name] for name in statistics if name.endswith("_loss")])
+        weights, moments = self._optimizer.step(weights, tape.gradient(loss, weights), state, batch["learning_rate"])
+        vector = weights[: vector.shape[0]]
+        state = state | moments
+        if "log_ent_coef" in state:
+            state["log_ent_coef"] = weights[vector.shape[0] :]
+        tau = self.tau * batch["update_target"] if "update_target" in batch else self.tau
+        state["target"] = polyak_average(state["target"], vector[self._value_place], tau)
+        return vector, state, tf.stack([statistics[name] for name in self._loss_names])
+
+    def _losses(self, weights: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """The losses, whose sum has the gradient of each with respect to its own weights; and what else is logged.
+
+        Args:
+            weights: weights of actor and critics, and log α where it is learned.
+            target: weights of V'.
+            batch: see `_gradient_step`; ``noise`` are standard normals, [B, n].
+        """
+        policy, n_actor = self.policy_tf, self._n_actor
+        n_weights = sum(policy.params.sizes)
+        with self.target_policy.using(target):
+            processed = self.target_policy.preprocessor.tensor(batch["next_obs"])
+            v_t = self.target_policy.make_critics(processed, create_qf=False)[2]  # [B, 1]
+        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t[:, 0])
+        processed = policy.preprocessor.tensor(batch["obs"])
+        with policy.using(weights[:n_weights]):
+            mean, log_std = policy.gaussian(processed)
+            q1, q2, value = policy.make_critics(processed, batch["actions"])
+        _, actions, logp = policy.squashed(mean, log_std, batch["noise"])
+        # The actor's loss shall move the actor alone.
+        with policy.using(tf.concat([weights[:n_actor], tf.stop_gradient(weights[n_actor:n_weights])], 0)):
+            q1_pi, q2_pi, _ = policy.make_critics(processed, actions, create_vf=False)
+        log_ent_coef = weights[n_weights:]  # [1]
+        learned = self.log_ent_coef is not None
+        ent_coef = tf.stop_gradient(tf.exp(log_ent_coef[0])) if learned else self._initial_ent_coef()[0]
+        found = {
+            "policy_loss": tf.reduce_mean(ent_coef * logp - q1_pi[:, 0]),
+            "qf1_loss": 0.5 * losses.squared_error(q1[:, 0], goal),
+            "qf2_loss": 0.5 * losses.squared_error(q2[:, 0], goal),
+            "value_loss": losses.soft_value_loss(
+                value[:, 0], tf.minimum(q1_pi, q2_pi)[:, 0], ent_coef * logp, pairwise=not self.corrected_value_target
+            ),
+            "entropy": tf.reduce_mean(gaussian_entropy(log_std)),
+        }
+        if learned:
+            excess = tf.stop_gradient(logp + self.target_entropy)
+            found |= {"ent_coef_loss": -tf.reduce_mean(log_ent_coef[0] * excess), "ent_coef": ent_coef}
+        return found
+
+    # ------------------------------------------------------------ acting and learning
+    def _predicted(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
+        return self._policy.step(obs, deterministic=deterministic)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = 4,
+        tb_log_name: str = "SAC",
+        reset_num_timesteps: bool = True,
+        replay_wrapper: Callable[[Any], Any] | None = None,
+        progress_bar: bool = False,
+    ) -> SAC:
+        return super().learn(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
+        )
+
+
+def _number(name: str, value: Any, others: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number or {others}, not {value!r}") from None
