@@ -31,6 +31,8 @@ LIGHT = (
     "stable_baselines_tf2.common.schedules",
     "stable_baselines_tf2.common.vec_env",
     "stable_baselines_tf2.logger",
+    "stable_baselines_tf2.migration.aliases",
+    "stable_baselines_tf2.migration.gym",
     "stable_baselines_tf2.results_plotter",
 )
 

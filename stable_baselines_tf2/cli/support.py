@@ -132,6 +132,7 @@ def make_env(
     """
     import gymnasium
 
+    from stable_baselines_tf2.common import env_ids
     from stable_baselines_tf2.common.cmd_util import make_atari_env, make_vec_env
     from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
@@ -140,7 +141,7 @@ def make_env(
             require("ale_py", "atari")
             return VecFrameStack(make_atari_env(env_id, n_envs, seed or 0, use_subprocess=subprocess), n_stack=4)
         try:
-            gymnasium.spec(env_id)
+            gymnasium.spec(env_ids.current_id(env_id).id)
             return make_vec_env(
                 env_id,
                 n_envs=n_envs,

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2 import logger
+from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, get_policy_from_name
@@ -602,7 +603,7 @@ def as_vec_env(env: Any, verbose: int = 0, announce: bool = False) -> VecEnv:
     if isinstance(env, str):
         if verbose >= 1:
             print(f"Making environment {env}")
-        env = gymnasium.make(env)
+        env = env_ids.make(env)
     if isinstance(env, UnvecWrapper):
         return env.venv
     if isinstance(env, VecEnv):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.atari_wrappers import make_atari, wrap_deepmind
 from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.common.misc_util import mpi_rank_or_zero, set_global_seeds
@@ -47,7 +48,7 @@ def make_vec_env(
     """Makes several environments of one kind, each in a `Monitor`.
 
     Args:
-        env_id: id of a registered environment, or a class or function that makes one.
+        env_id: id of an environment, in any version, or a class or function that makes one.
         n_envs: number of environments.
         seed: environment ``i`` is seeded with ``seed + start_index + i``; None leaves them unseeded.
         start_index: number of the first environment, for seeds and file names.
@@ -74,7 +75,7 @@ def make_vec_env(
     def maker(rank: int) -> Callable[[], gymnasium.Env]:
         def make() -> gymnasium.Env:
             kwargs = env_kwargs or {}
-            env = gymnasium.make(env_id, **kwargs) if isinstance(env_id, str) else ensure_gymnasium(env_id(**kwargs))
+            env = env_ids.make(env_id, **kwargs) if isinstance(env_id, str) else ensure_gymnasium(env_id(**kwargs))
             _seed(env, None if seed is None else seed + rank)
             env = Monitor(env, None if monitor_dir is None else os.path.join(monitor_dir, str(rank)))
             return env if wrapper_class is None else wrapper_class(env)
@@ -148,7 +149,7 @@ def make_mujoco_env(env_id: str, seed: int, allow_early_resets: bool = True) -> 
         The environment.
     """
     set_global_seeds(seed + 10000 * mpi_rank_or_zero())
-    env = gymnasium.make(env_id)
+    env = env_ids.make(env_id)
     _seed(env, seed)
     return _monitored(env, 0, allow_early_resets=allow_early_resets)
 
@@ -166,7 +167,7 @@ def make_robotics_env(env_id: str, seed: int, rank: int = 0, allow_early_resets:
         The environment.
     """
     set_global_seeds(seed)
-    env = gymnasium.make(env_id)
+    env = env_ids.make(env_id)
     _seed(env, seed)
     env = gymnasium.wrappers.FilterObservation(env, ["desired_goal", "observation"])
     env = gymnasium.wrappers.FlattenObservation(env)

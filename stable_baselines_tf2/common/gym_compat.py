@@ -9,13 +9,17 @@ from typing import Any
 import gymnasium
 
 from stable_baselines_tf2.common.spaces import as_gymnasium_space
+from stable_baselines_tf2.common.window import show
+
+SPEAKS_OLD_GYM = "_speaks_old_gym"  # attribute of a gymnasium.Env whose reset and step give what old gym's did
 
 
 def ensure_gymnasium(env: Any) -> gymnasium.Env:
     """Gives an environment of any generation gymnasium's interface.
 
     A gymnasium environment is returned as it is, so it pays nothing. Everything else is put into an `OldGymAdapter`:
-    objects of old gym, and subclasses of ``gymnasium.Env`` that kept the old ``reset(self)`` or old spaces.
+    objects of old gym, and subclasses of ``gymnasium.Env`` that kept the old ``reset(self)`` or old spaces. An object
+    that has a gymnasium environment inside and hands it out by ``__gymnasium__()`` is replaced with that.
 
     An environment whose ``reset`` takes ``seed`` but whose results still have the old form cannot be told from a right
     one without running it. Whoever steps environments therefore sends results of an unexpected form through
@@ -36,14 +40,22 @@ def ensure_gymnasium(env: Any) -> gymnasium.Env:
     if isinstance(env, type) or missing:
         lacks = "it is a class, not an instance" if isinstance(env, type) else f"it has no {', '.join(missing)}"
         raise TypeError(f"expected an environment of gymnasium or old gym, got {env!r}: {lacks}")
+    if hasattr(type(env), "__gymnasium__"):
+        return env.__gymnasium__()
     if (
         isinstance(env, gymnasium.Env)
+        and not speaks_old_gym(env)
         and isinstance(env.observation_space, gymnasium.Space)
         and isinstance(env.action_space, gymnasium.Space)
         and _reset_takes(env, "seed")
     ):
         return env
     return OldGymAdapter(env)
+
+
+def speaks_old_gym(env: Any) -> bool:
+    """Whether an environment is one of old gym, or gives what those gave; see `ensure_gymnasium` for a limit."""
+    return not isinstance(env, gymnasium.Env) or bool(vars(env).get(SPEAKS_OLD_GYM))
 
 
 class OldGymAdapter(gymnasium.Env):
@@ -61,7 +73,6 @@ class OldGymAdapter(gymnasium.Env):
         self.action_space = as_gymnasium_space(env.action_space)
         self.metadata = dict(getattr(env, "metadata", None) or {})
         self.metadata.setdefault("render_modes", self.metadata.get("render.modes", []))
-        self.spec = getattr(env, "spec", None)
         self._reset_names = [name for name in ("seed", "options") if _reset_takes(env, name)]
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -91,6 +102,15 @@ class OldGymAdapter(gymnasium.Env):
     @render_mode.setter
     def render_mode(self, mode: str | None) -> None:
         self.env.render_mode = mode
+
+    @property
+    def spec(self) -> Any:
+        """What the environment was registered with, if it was."""
+        return getattr(self.env, "spec", None)
+
+    @spec.setter
+    def spec(self, spec: Any) -> None:
+        self.env.spec = spec
 
     @property
     def np_random(self) -> Any:
@@ -170,7 +190,7 @@ def render_env(env: gymnasium.Env, mode: str) -> Any:
     """Renders in the mode asked for, as ``env.render(mode=mode)`` did in old gym.
 
     gymnasium fixes the mode when an environment is made. One that was made without a mode is switched to the one asked
-    for, so that old scripts go on working.
+    for, any number of times, so that old scripts go on working.
 
     Args:
         env: the environment.
@@ -185,17 +205,23 @@ def render_env(env: gymnasium.Env, mode: str) -> Any:
     for layer in _layers(env):
         if _takes(layer.render, "mode"):
             return layer.render(mode=mode)
-    if env.render_mode is None:
+    if env.render_mode is None or getattr(env.unwrapped, _SWITCHED, False):
         known = env.metadata.get("render_modes", [])
         if mode not in known:
             raise ValueError(f"render mode {mode!r} is unknown to {env}; it has {known}")
+        if mode == "human" and env.render_mode == "rgb_array":  # it would draw on a window that it never opened
+            return show(env.render())  # type: ignore[arg-type]
         env.unwrapped.render_mode = mode
+        setattr(env.unwrapped, _SWITCHED, True)
     elif env.render_mode != mode:
         raise ValueError(
             f"{env} was made with render_mode={env.render_mode!r} and cannot render {mode!r}: make it with "
             f"render_mode={mode!r}"
         )
     return env.render()
+
+
+_SWITCHED = "_render_mode_by_call"
 
 
 def _layers(env: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Reading what Stable Baselines 2 left behind, without executing anything of it."""
+"""What Stable Baselines 2 left behind: its files, read without executing anything of them, and its users' scripts."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stable_baselines_tf2.migration.aliases import install as install
+    from stable_baselines_tf2.migration.runner import run_script as run_script
     from stable_baselines_tf2.migration.unpickle import UnsafePickle as UnsafePickle
     from stable_baselines_tf2.migration.unpickle import loads as loads
 
-_PLACES = {"UnsafePickle": "unpickle", "loads": "unpickle"}  # imported when asked for
-__all__ = ["UnsafePickle", "loads"]
+_PLACES = {
+    "UnsafePickle": "unpickle",
+    "install": "aliases",
+    "loads": "unpickle",
+    "run_script": "runner",
+}  # imported when asked for
+__all__ = ["UnsafePickle", "install", "loads", "run_script"]
 
 
 def __getattr__(name: str) -> Any:

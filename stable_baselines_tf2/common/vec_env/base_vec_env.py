@@ -12,9 +12,9 @@ import cloudpickle
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.common.spaces import as_gymnasium_space
 from stable_baselines_tf2.common.tile_images import tile_images
+from stable_baselines_tf2.common.window import show
 
 Indices = None | int | Iterable[int]
 StepResult = tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]
@@ -177,7 +177,7 @@ class VecEnv(ABC):
         image = tile_images(images)
         if mode == "rgb_array":
             return image
-        _show(image)
+        show(image)
         return None
 
     @property
@@ -342,16 +342,3 @@ _NOTHING = object()
 
 def _class_name(thing: Any) -> str:
     return f"{type(thing).__module__}.{type(thing).__qualname__}"
-
-
-def _show(image: np.ndarray) -> None:
-    """Shows an RGB image in the window of all vectorized environments."""
-    cv2 = require("cv2", "atari")
-    try:
-        cv2.imshow("vecenv", image[:, :, ::-1])
-        cv2.waitKey(1)
-    except cv2.error as error:
-        raise RuntimeError(
-            "this build of OpenCV opens no windows: make the environments with render_mode='human', install "
-            "opencv-python, or use render(mode='rgb_array')"
-        ) from error

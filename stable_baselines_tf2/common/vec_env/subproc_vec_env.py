@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import atexit
 import contextlib
 import multiprocessing
 import os
 import pickle
+import sys
+import tokenize
 import traceback
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.spawn import import_main_path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import gymnasium
@@ -28,14 +36,15 @@ from stable_baselines_tf2.common.vec_env.dummy_vec_env import check_env_fns
 from stable_baselines_tf2.common.vec_env.util import stack_obs
 
 _PATIENCE = 5.0  # seconds that a worker has to end on its own
+worker_setup: list[Callable[[], object]] = []  # what new workers do first; functions that pickle can name
 
 
 class SubprocVecEnv(VecEnv):
     """Runs each environment in a process of its own: for those whose step costs more than the talk between processes.
 
-    With the start methods ``forkserver`` and ``spawn``, the main script must guard its code by
-    ``if __name__ == "__main__":``, as each worker imports it. ``fork`` needs no guard, but is unsafe once TensorFlow
-    runs.
+    With the start methods ``forkserver`` and ``spawn``, each worker imports the main script if that guards its code by
+    ``if __name__ == "__main__":``, as it should: what the script registers and defines is then there in the workers.
+    ``fork`` copies the whole process, which is unsafe once TensorFlow runs.
 
     A worker that fails takes the others down with it; the error holds its traceback. Only a missing attribute
     (`get_attr`, `set_attr`, `env_method`) leaves all of them running.
@@ -65,14 +74,18 @@ class SubprocVecEnv(VecEnv):
         self.remotes: list[Connection] = []
         self.processes: list[Any] = []
         self.closed = False
+        # At the end of the program multiprocessing sends signals and waits, but a worker that rendered may ignore them.
+        atexit.register(_close, weakref.ref(self))
         for env_fn in env_fns:
             remote, work_remote = context.Pipe()
             # Pickled here, not by Process, so that the worker can report what goes wrong on the other side.
             make = env_fn if start_method == "fork" else pickle.dumps(CloudpickleWrapper(env_fn))
-            process = context.Process(target=_worker, args=(work_remote, remote, make), daemon=True)
+            setup = [] if start_method == "fork" else [*worker_setup, *_import_main()]
+            process = context.Process(target=_worker, args=(work_remote, remote, make, setup), daemon=True)
             self.remotes.append(remote)
             self.processes.append(process)
-            process.start()
+            with _hidden_main():
+                process.start()
             work_remote.close()
         everyone = range(len(env_fns))
         spaces = self._collect(everyone)  # each worker greets with them
@@ -201,7 +214,43 @@ class SubprocVecEnv(VecEnv):
             remote.close()
 
 
-def _worker(remote: Connection, parent_remote: Connection, make: Any) -> None:
+def _close(reference: weakref.ref[SubprocVecEnv]) -> None:
+    env = reference()
+    if env is not None:
+        env.close()
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keeps new processes from importing the main script on their own: one without a guard would start over in them."""
+    main = sys.modules["__main__"]
+    if getattr(main, "__spec__", None) is not None:  # started by python -m: multiprocessing knows best
+        yield
+        return
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _import_main() -> list[Callable[[], object]]:
+    """What lets a worker import the main script, if that has a guard."""
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    if path is None or getattr(main, "__spec__", None) is not None:
+        return []
+    try:
+        with tokenize.open(path) as file:
+            statements = ast.parse(file.read()).body
+    except (OSError, SyntaxError, ValueError):
+        return []
+    tests = [node for statement in statements if isinstance(statement, ast.If) for node in ast.walk(statement.test)]
+    guarded = any(isinstance(node, ast.Name) and node.id == "__name__" for node in tests)
+    return [partial(import_main_path, os.path.abspath(path))] if guarded else []
+
+
+def _worker(remote: Connection, parent_remote: Connection, make: Any, setup: list[Callable[[], object]]) -> None:
     """Makes an environment and answers commands until told to close, or the parent goes away.
 
     Every answer is ``(outcome, value)``: ``"done"`` and the result, ``"missing"`` and the text of an AttributeError, or
@@ -210,6 +259,8 @@ def _worker(remote: Connection, parent_remote: Connection, make: Any) -> None:
     parent_remote.close()
     env = None
     try:
+        for prepare in setup:
+            prepare()
         env = ensure_gymnasium(pickle.loads(make).var() if isinstance(make, bytes) else make())
         remote.send(("done", (env.observation_space, env.action_space)))
         next_seed = None

@@ -1,0 +1,5 @@
+"""``gym.utils``."""
+
+from gymnasium.utils import EzPickle, colorize
+
+__all__ = ["EzPickle", "colorize"]

@@ -1,0 +1,167 @@
+"""``gym.wrappers``: the time limit, the recorder, and gymnasium's wrappers with the old interface."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+from gymnasium import wrappers
+
+from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env
+from stable_baselines_tf2.migration.gym.core import OldStep, Wrapper, as_old
+
+# Names that stayed, and those that changed; all take the environment first.
+_MODERN = {
+    name: name
+    for name in (
+        "AtariPreprocessing",
+        "ClipAction",
+        "FilterObservation",
+        "FlattenObservation",
+        "NormalizeObservation",
+        "NormalizeReward",
+        "RecordEpisodeStatistics",
+        "RecordVideo",
+        "RescaleAction",
+        "ResizeObservation",
+        "TransformObservation",
+        "TransformReward",
+    )
+} | {
+    "FrameStack": "FrameStackObservation",
+    "GrayScaleObservation": "GrayscaleObservation",
+    "PixelObservationWrapper": "AddRenderObservation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODERN:
+        raise AttributeError(f"module 'gym.wrappers' has no attribute {name!r}")
+    modern = getattr(wrappers, _MODERN[name])
+
+    def wrap(env: Any, *args: Any, **kwargs: Any) -> Any:
+        return as_old(modern(ensure_gymnasium(env), *args, **kwargs))
+
+    wrap.__name__ = wrap.__qualname__ = name
+    wrap.__doc__ = modern.__doc__
+    return wrap
+
+
+class TimeLimit(Wrapper):
+    """Ends an episode after a number of steps; the last one's info then says ``TimeLimit.truncated``.
+
+    Args:
+        env: the environment.
+        max_episode_steps: number of steps; by default what the environment was registered with.
+    """
+
+    def __init__(self, env: Any, max_episode_steps: int | None = None) -> None:
+        super().__init__(env)
+        if max_episode_steps is None and self.env.spec is not None:
+            max_episode_steps = self.env.spec.max_episode_steps
+        self._max_episode_steps = max_episode_steps
+        self._elapsed_steps: int | None = None
+
+    def step(self, action: Any) -> OldStep:
+        """See `Env.step`."""
+        if self._elapsed_steps is None:
+            raise gymnasium.error.ResetNeeded("the environment needs a reset() before this step()")
+        obs, reward, done, info = self.env.step(action)
+        self._elapsed_steps += 1
+        if self._max_episode_steps is not None and self._elapsed_steps >= self._max_episode_steps:
+            info = {**info, "TimeLimit.truncated": not done}
+            done = True
+        return obs, reward, done, info
+
+    def reset(self, **kwargs: Any) -> Any:
+        """See `Env.reset`."""
+        self._elapsed_steps = 0
+        return self.env.reset(**kwargs)
+
+
+class FlattenDictWrapper(Wrapper):
+    """Puts parts of Dict observations into one vector.
+
+    Args:
+        env: the environment.
+        dict_keys: the parts, in their order in the vector.
+    """
+
+    def __new__(cls, env: Any, dict_keys: Any) -> Any:
+        chosen = wrappers.FilterObservation(ensure_gymnasium(env), list(dict_keys))
+        return as_old(wrappers.FlattenObservation(chosen))
+
+
+class Monitor(Wrapper):
+    """Films episodes. Needs the extra ``video``.
+
+    Args:
+        env: the environment.
+        directory: where the films go.
+        video_callable: function of an episode's number that says whether to film it; by default the cubes up to 1000
+            and every 1000th. False for no films.
+        force: delete films that are there.
+        resume: leave films that are there.
+        write_upon_reset: not used.
+        uid: part of the films' names.
+        mode: not used.
+
+    Raises:
+        gymnasium.error.Error: there are films, and neither ``force`` nor ``resume`` says what to do with them.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        directory: str | os.PathLike,
+        video_callable: Callable[[int], bool] | bool | None = None,
+        force: bool = False,
+        resume: bool = False,
+        write_upon_reset: bool = False,
+        uid: str | None = None,
+        mode: str | None = None,
+    ) -> None:
+        folder = os.fspath(directory)
+        os.makedirs(folder, exist_ok=True)
+        films = [name for name in os.listdir(folder) if name.endswith((".mp4", ".json"))]
+        if films and not (force or resume):
+            raise gymnasium.error.Error(
+                f"there are films in {folder}: force=True deletes them, resume=True adds to them"
+            )
+        if force:
+            for name in films:
+                os.remove(os.path.join(folder, name))
+        inner = wrappers.RecordEpisodeStatistics(ensure_gymnasium(env))
+        if video_callable is False:
+            super().__init__(inner)
+        else:
+            trigger = video_callable if callable(video_callable) else None
+            prefix = "rl-video" if uid is None else f"rl-video-{uid}"
+            super().__init__(wrappers.RecordVideo(_Filmed(inner), folder, trigger, name_prefix=prefix))
+        self._statistics = inner
+        self.directory = folder
+
+    def get_total_steps(self) -> int:
+        """Number of steps in finished episodes."""
+        return sum(self.get_episode_lengths())
+
+    def get_episode_rewards(self) -> list[float]:
+        """Returns of finished episodes, at most the last hundred."""
+        return [float(value) for value in self._statistics.return_queue]
+
+    def get_episode_lengths(self) -> list[int]:
+        """Lengths of finished episodes, at most the last hundred."""
+        return [int(value) for value in self._statistics.length_queue]
+
+
+class _Filmed(gymnasium.Wrapper):
+    """Always renders images, whatever the environment was made with."""
+
+    @property
+    def render_mode(self) -> str:  # type: ignore[override]
+        return "rgb_array"
+
+    def render(self) -> Any:
+        return render_env(self.env, "rgb_array")
