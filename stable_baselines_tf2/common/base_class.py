@@ -21,7 +21,7 @@ from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, get_policy_from_name
-from stable_baselines_tf2.common.save_util import data_to_json, json_to_data
+from stable_baselines_tf2.common.save_util import data_to_json, load_trusted, raise_unrestored, read_data
 from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
@@ -102,6 +102,7 @@ class BaseRLModel(ABC):
         self._optimizer: Optimizer
         self._optimizer_state: OptimizerState = {}
         self._outer: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
+        self._observation_bounds_matter = True  # gymnasium knows other ones than gym did: not for models from there
         self._set_threads()
         if env is not None:
             env = self._wrap_env(env)
@@ -132,7 +133,8 @@ class BaseRLModel(ABC):
         """Replaces the environment.
 
         Args:
-            env: an environment with the same spaces; any number of them if vectorized.
+            env: an environment with the same spaces; any number of them if vectorized. The bounds of observations
+                may differ if the model comes from a file of Stable Baselines.
 
         Raises:
             ValueError: None, or other spaces.
@@ -148,7 +150,8 @@ class BaseRLModel(ABC):
             ("observation", self.observation_space, env.observation_space),
             ("action", self.action_space, env.action_space),
         ):
-            if not spaces_equal(own, as_gymnasium_space(new)):
+            bounds = name == "action" or self._observation_bounds_matter
+            if not spaces_equal(own, as_gymnasium_space(new), bounds):
                 raise ValueError(f"env: its {name} space is {new}, but the model was made for {own}")
         self._take_env(env)
 
@@ -384,10 +387,7 @@ class BaseRLModel(ABC):
                 )
             given = dict(zip(own.names, load_path_or_dict, strict=True))
         else:
-            parameters = read_archive(load_path_or_dict).parameters
-            if parameters is None:
-                raise ValueError(f"{load_path_or_dict} holds no parameters")
-            given = dict(parameters)
+            given = dict(self._with_names(load_path_or_dict, _read_parameters(load_path_or_dict)))
         shapes = dict(zip(own.names, own.shapes, strict=True))
         unknown = [name for name in given if name not in shapes]
         if unknown:
@@ -403,6 +403,17 @@ class BaseRLModel(ABC):
                     f"the model needs numbers of shape {shapes[name]}"
                 )
         own.assign(given)
+
+    def _with_names(self, load_path: PathOrFile, parameters: Any) -> Mapping[str, np.ndarray]:
+        """The parameters of a file by name; the oldest files hold them in order only."""
+        if isinstance(parameters, Mapping):
+            return parameters
+        from stable_baselines_tf2.migration.model_file import named_parameters
+
+        try:
+            return named_parameters(parameters, self._parameters.names, self._parameters.shapes)
+        except ValueError as error:
+            raise ValueError(f"{load_path} does not fit: {error}") from error
 
     # ------------------------------------------------------------ prediction
     def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
@@ -553,7 +564,8 @@ class BaseRLModel(ABC):
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
-        return cls._restore(load_path, *read_model(load_path, custom_objects, allow_pickle), env, kwargs)
+        archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
+        return cls._restore(load_path, archive, data, env, kwargs)
 
     @classmethod
     def _restore(
@@ -574,13 +586,19 @@ class BaseRLModel(ABC):
         vars(model).update(kwargs)
         model.observation_space = as_gymnasium_space(model.observation_space)
         model.action_space = as_gymnasium_space(model.action_space)
-        model.setup_model()
+        model._observation_bounds_matter = bool(archive.state)
+        try:
+            model.setup_model()
+        except (ValueError, MemoryError, ImportError):
+            raise
+        except Exception as error:  # settings of wrong types have many ways to fail
+            raise ValueError(f"{load_path}: no model can be made of the settings in it ({error!r})") from error
         model.set_env(env)
-        model.load_parameters(archive.parameters or {})
+        model.load_parameters(model._with_names(load_path, archive.parameters))
         if archive.state:
             try:
                 model._restore_training_state(archive.state, archive.arrays)
-            except (KeyError, TypeError) as error:
+            except (KeyError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError(
                     f"{load_path} is damaged: its training state cannot be restored ({error!r})"
                 ) from error
@@ -616,19 +634,72 @@ def as_vec_env(env: Any, verbose: int = 0, announce: bool = False) -> VecEnv:
     return DummyVecEnv([lambda: single])
 
 
-def read_model(
-    load_path: PathOrFile, custom_objects: dict[str, Any] | None, allow_pickle: bool
-) -> tuple[Archive, dict[str, Any]]:
-    """A model file and the hyperparameters in it; for arguments and errors see `BaseRLModel.load`."""
+def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
+    """Compares an algorithm with the one that has the hyperparameters of a file.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    from stable_baselines_tf2.migration.model_file import algorithm_of
+
+    found, own = algorithm_of(data), {base.__name__ for base in cls.__mro__}
+    if found is not None and found not in own and {found, cls.__name__} != {"GAIL", "TRPO"}:
+        raise ValueError(f"the file holds a model of {found}, not of {cls.__name__}: use {found}.load()")
+
+
+def _read_parameters(load_path: PathOrFile) -> Any:
+    """The parameters of a model file, by name or in order."""
+    from stable_baselines_tf2.migration.model_file import UnsafePickle, read_pickle
+
     archive = read_archive(load_path)
-    if archive.data is None:
-        raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
-    if archive.parameters is None:
+    try:
+        parameters = archive.parameters if archive.pickled is None else read_pickle(archive.pickled, resolve=False)[1]
+    except UnsafePickle as error:
+        raise ValueError(f"{load_path} is no model file or is damaged: {error}") from error
+    if parameters is None:
+        raise ValueError(f"{load_path} holds no parameters")
+    return parameters
+
+
+def read_model(
+    load_path: PathOrFile, custom_objects: dict[str, Any] | None, allow_pickle: bool, algorithm: type | None = None
+) -> tuple[Archive, dict[str, Any]]:
+    """A model file and the hyperparameters in it; for arguments and errors see `BaseRLModel.load`.
+
+    ``algorithm`` is the class whose file it should be; None for any.
+    """
+    from stable_baselines_tf2.migration import model_file
+
+    archive = read_archive(load_path)
+    parameters: Any = archive.parameters
+    unrestored: dict[str, Exception]
+    if archive.pickled is not None:
+        try:
+            data, parameters, unrestored = model_file.read_pickle(archive.pickled, custom_objects)
+        except model_file.UnsafePickle as error:
+            raise ValueError(f"{load_path} is no model file or is damaged: {error}") from error
+        if allow_pickle and unrestored:
+            trusted = load_trusted(archive.pickled)[0]
+            data |= {key: trusted[key] for key in unrestored}
+            unrestored = {}
+    else:
+        if archive.data is None:
+            raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
+        data, unrestored = read_data(archive.data, custom_objects, allow_pickle)
+    if parameters is None:
         raise ValueError(f"{load_path} is damaged: it holds no parameters")
-    data = json_to_data(archive.data, custom_objects, allow_pickle)
+    if algorithm is not None:
+        check_algorithm(algorithm, data)
+    hint = model_file.complete(data, parameters, unrestored)
+    raise_unrestored(unrestored, hint)
     for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
         if name not in data:
             raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
+    try:
+        model_file.check_sizes(data, parameters)
+    except ValueError as error:
+        raise ValueError(f"{load_path} is damaged: {error}") from error
+    archive.parameters = parameters
     return archive, data
 
 

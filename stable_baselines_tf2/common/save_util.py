@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import contextlib
 import importlib
+import io
 import json
+import pickle
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -108,7 +110,13 @@ _CODECS: dict[str, _Codec] = {
 
 
 class _Unknown(Exception):
-    """Something named in a file is not known here."""
+    """Something named in a file is not known here.
+
+    Attributes:
+        node: the same as a tree, see `migration.unpickle.parse`; None where it was not pickled.
+    """
+
+    node: Any = None
 
 
 def _pickled(item: Any) -> dict[str, str]:
@@ -149,20 +157,44 @@ def _decode(item: Any, allow_pickle: bool) -> Any:
             raise ValueError(f"a damaged description of kind {kind!r} ({error!r})") from error
     if SERIALIZED in item:
         content = base64.b64decode(str(item[SERIALIZED]))
-        return cloudpickle.loads(content) if allow_pickle else _read_safely(content, item.get(TYPE, "unknown"))
+        return _read_pickle(content, item.get(TYPE, "unknown"), allow_pickle)
     return {key: _decode(part, allow_pickle) for key, part in item.items()}
 
 
-def _read_safely(content: bytes, type_name: str) -> Any:
-    """An object from a pickle, if everything in it is on the short list of what may be built."""
-    try:
-        from stable_baselines_tf2.migration.unpickle import UnsafePickle, loads
-    except ModuleNotFoundError:
-        raise _Unknown(f"a pickled object of type {type_name}") from None
+def _read_pickle(content: bytes, type_name: str, allow_pickle: bool) -> Any:
+    """An object from a pickle, if all of it is on the short list of what may be built, or the file is trusted."""
+    from stable_baselines_tf2.migration.unpickle import UnsafePickle, loads
+
     try:
         return loads(content)
     except UnsafePickle as error:
-        raise _Unknown(f"a pickled object of type {type_name} ({error})") from error
+        if allow_pickle:
+            return load_trusted(content)
+        unknown = _Unknown(f"a pickled object of type {type_name} ({error})")
+        unknown.node = error.node
+        raise unknown from error
+
+
+class _TrustingUnpickler(pickle.Unpickler):
+    """Executes a pickle, with this package in place of the original and gymnasium in place of gym."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        for old, new in (("stable_baselines", PACKAGE), ("gym", "gymnasium")):
+            if module == old or module.startswith(f"{old}."):
+                module = new + module[len(old) :]
+        return super().find_class(module, name)
+
+
+def load_trusted(content: bytes) -> Any:
+    """An object from a pickle, which is executed.
+
+    Raises:
+        ValueError: that fails; code of another version of Python is one reason.
+    """
+    try:
+        return _TrustingUnpickler(io.BytesIO(content)).load()
+    except Exception as error:  # whatever the code in it raises
+        raise ValueError(f"a pickle that cannot be executed here ({error!r})") from error
 
 
 def is_json_serializable(item: Any) -> bool:
@@ -197,16 +229,42 @@ def json_to_data(
         ValueError: ``custom_objects`` is no dictionary, the JSON is none, or something in it cannot be restored; the
             message names it and the ways out.
     """
+    data, unrestored = read_data(json_string, custom_objects, allow_pickle)
+    raise_unrestored(unrestored)
+    return data
+
+
+def raise_unrestored(unrestored: Mapping[str, Exception], hint: str | None = None) -> None:
+    """Raises the error about what could not be restored, if there is anything.
+
+    Args:
+        unrestored: why, by hyperparameter.
+        hint: more about the policy.
+    """
+    for key, error in unrestored.items():
+        more = f"; {hint}" if hint and key == "policy" else ""
+        raise ValueError(
+            f"{key!r} of the model file holds {error}, which cannot be restored without executing code from the file"
+            f"{more}. Either pass custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the file, "
+            "allow_pickle=True"
+        ) from error
+
+
+def read_data(
+    json_string: str, custom_objects: Mapping[str, Any] | None, allow_pickle: bool
+) -> tuple[dict[str, Any], dict[str, Exception]]:
+    """`json_to_data`, with what could not be restored, by key, in place of an error about it."""
     if custom_objects is not None and not isinstance(custom_objects, Mapping):
         raise ValueError(f"custom_objects must be a dictionary or None, not {custom_objects!r}")
     try:
         content = json.loads(json_string)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the data of a model file must be JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"the data of a model file must be a JSON object, not {type(content).__name__}")
     custom_objects = custom_objects or {}
-    data = {}
+    data: dict[str, Any] = {}
+    unrestored: dict[str, Exception] = {}
     for key, item in content.items():
         if key in custom_objects:
             data[key] = custom_objects[key]
@@ -216,12 +274,8 @@ def json_to_data(
         except ValueError as error:
             raise ValueError(f"{key!r} of the model file is {error}") from error
         except _Unknown as error:
-            raise ValueError(
-                f"{key!r} of the model file holds {error}, which cannot be restored without executing code from "
-                f"the file. Either pass custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the "
-                "file, allow_pickle=True"
-            ) from error
-    return data
+            unrestored[key] = error
+    return data, unrestored
 
 
 def params_to_bytes(params: Mapping[str, np.ndarray]) -> bytes:

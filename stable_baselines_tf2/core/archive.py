@@ -1,8 +1,10 @@
 """Model files: a zip with JSON and named arrays, written atomically and read without executing anything.
 
 Members: ``data`` (JSON, the hyperparameters), ``parameters`` (npz), ``parameter_list`` (JSON, their order); and for
-    exact
-resumption ``training_state`` (JSON) and ``training_arrays`` (npz).
+exact resumption ``training_state`` (JSON) and ``training_arrays`` (npz). What Stable Baselines wrote before there was
+this format is one pickle: its bytes are handed on as they are.
+
+A small file cannot fill the memory: what members say about their size is compared with the size of the file first.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -21,6 +24,9 @@ from typing import IO, Any
 import numpy as np
 
 PathOrFile = str | os.PathLike | IO[bytes]
+ENDINGS = ("", ".zip", ".pkl")  # that a path may lack, in the order in which they are tried
+MAX_EXPANSION = 20  # how many times the size of a file its contents may have; nobody compresses weights better ...
+ALWAYS_ALLOWED = 2**24  # ... but a few bytes may well be zeros
 
 
 @dataclasses.dataclass
@@ -31,6 +37,7 @@ class Archive:
     parameters: OrderedDict[str, np.ndarray] | None = None
     state: dict[str, Any] = dataclasses.field(default_factory=dict)
     arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    pickled: bytes | None = None  # the whole file, where it is a pickle
 
 
 @contextlib.contextmanager
@@ -95,7 +102,7 @@ def read_archive(source: PathOrFile) -> Archive:
     """Reads a model file.
 
     Args:
-        source: a path (tried with ``.zip`` added as well) or a binary file object.
+        source: a path (tried with ``.zip`` and ``.pkl`` added as well) or a binary file object.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -104,8 +111,7 @@ def read_archive(source: PathOrFile) -> Archive:
     """
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
-        if not os.path.isfile(path) and os.path.exists(f"{path}.zip"):
-            path = f"{path}.zip"
+        path = next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), path)
         with open(path, "rb") as file:
             return _read_archive(file, path)
     if not hasattr(source, "read"):
@@ -114,38 +120,54 @@ def read_archive(source: PathOrFile) -> Archive:
 
 
 def _read_archive(file: IO[bytes], name: str) -> Archive:
+    content = file.read()
+    if content[:1] == b"\x80":
+        return Archive(pickled=content)
     try:
-        with zipfile.ZipFile(file) as members:
-            names = set(members.namelist())
-            if not names & {"data", "parameters", "training_state"}:
-                # A zip whose end is cut off can look like the npz inside of it.
-                raise ValueError(f"{name} is no model file or is damaged: it holds {sorted(names)[:5]}")
-            archive = Archive()
-            if "data" in names:
-                archive.data = members.read("data").decode()
-            if "parameters" in names:
-                arrays = bytes_to_arrays(members.read("parameters"))
-                order = json.loads(members.read("parameter_list")) if "parameter_list" in names else None
-                if not isinstance(order, list) or sorted(map(str, order)) != sorted(arrays):
-                    raise ValueError(f"{name} is damaged: its parameter_list does not name its parameters")
-                archive.parameters = OrderedDict((key, arrays[key]) for key in order)
-            if "training_state" in names:
-                archive.state = json.loads(members.read("training_state"))
-                if not isinstance(archive.state, dict):
-                    raise ValueError(f"{name} is damaged: its training_state is a {type(archive.state).__name__}")
-            if "training_arrays" in names:
-                archive.arrays = bytes_to_arrays(members.read("training_arrays"))
-            return archive
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,  # a member is marked as encrypted
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-    ) as error:
+        with open_zip(content) as members:
+            return _from_members(members)
+    except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own ways to refuse a file
         raise ValueError(f"{name} is no model file or is damaged: {error}") from error
+
+
+def _from_members(members: zipfile.ZipFile) -> Archive:
+    names = set(members.namelist())
+    if not names & {"data", "parameters", "training_state"}:
+        raise ValueError(
+            f"it holds {sorted(names)[:5]}"
+        )  # a zip whose end is cut off can look like the npz inside of it
+    archive = Archive()
+    if "data" in names:
+        archive.data = members.read("data").decode()
+    if "parameters" in names:
+        arrays = bytes_to_arrays(members.read("parameters"))
+        order = json.loads(members.read("parameter_list")) if "parameter_list" in names else None
+        if not isinstance(order, list) or sorted(map(str, order)) != sorted(arrays):
+            raise ValueError("its parameter_list does not name its parameters")
+        archive.parameters = OrderedDict((key, arrays[key]) for key in order)
+    if "training_state" in names:
+        archive.state = json.loads(members.read("training_state"))
+        if not isinstance(archive.state, dict):
+            raise ValueError(f"its training_state is a {type(archive.state).__name__}")
+    if "training_arrays" in names:
+        archive.arrays = bytes_to_arrays(members.read("training_arrays"))
+    return archive
+
+
+def open_zip(content: bytes) -> zipfile.ZipFile:
+    """A zip, after a look at the sizes that its members claim to have.
+
+    Raises:
+        ValueError: they are much larger than the zip, or compressed in an unusual way.
+        zipfile.BadZipFile: it is no zip.
+    """
+    members = zipfile.ZipFile(io.BytesIO(content))
+    size, limit = sum(info.file_size for info in members.infolist()), MAX_EXPANSION * len(content) + ALWAYS_ALLOWED
+    if size > limit:
+        raise ValueError(f"it unfolds from {len(content)} to {size} bytes, more than the {limit} that are plausible")
+    if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in members.infolist()):
+        raise ValueError("it is compressed in a way that no model file is")
+    return members
 
 
 def arrays_to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -167,7 +189,26 @@ def bytes_to_arrays(content: bytes) -> dict[str, np.ndarray]:
     if content[:2] != b"PK":
         raise ValueError("damaged arrays: they are no npz file")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, AttributeError) as error:
+        with open_zip(content) as members:
+            return {name.removesuffix(".npy"): _array(members.read(name)) for name in members.namelist()}
+    except Exception as error:  # as above
         raise ValueError(f"damaged arrays: {error}") from error
+
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def _array(content: bytes) -> np.ndarray:
+    """An array from the bytes of an npy file; NumPy's own reader would allocate whatever the header says."""
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in _HEADERS:
+        raise ValueError(f"an array is in version {version} of its format, which only structures need")
+    shape, fortran, dtype = _HEADERS[version](stream)
+    if dtype.kind not in "biufcSU" or not dtype.itemsize:
+        raise ValueError(f"an array is of type {dtype}; object arrays and structures are not read")
+    size, expected = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize
+    if size != expected or min(shape, default=0) < 0:
+        raise ValueError(f"an array of shape {shape} has {size} bytes instead of {expected}")
+    flat = np.frombuffer(content, dtype, offset=stream.tell()) if size else np.zeros(math.prod(shape), dtype)
+    return flat.reshape(shape, order="F" if fortran else "C").copy(order="K")

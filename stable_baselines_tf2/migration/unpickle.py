@@ -4,8 +4,8 @@
 to call is only noted (`Call`); Python's own unpickler has no part in it. `Builder` then makes those objects that the
 rules at the end of this module list, each by a function written for it. `loads` does both and refuses the rest by name.
 
-Schedules were stored as functions, by value. They are recognised by their bytecode, which is compared but never run,
-and their number is taken from the closure.
+Schedules and some activation functions were stored as functions, by value. They are recognised by their bytecode,
+which is compared but never run, and their number is taken from the closure or the constants.
 """
 
 from __future__ import annotations
@@ -35,7 +35,13 @@ SHARED_PARTS = 100_000  # parts beyond one for each byte: how much repeated refe
 
 
 class UnsafePickle(ValueError):
-    """A pickle is damaged, or holds something that cannot be restored without executing code from it."""
+    """A pickle is damaged, or holds something that cannot be restored without executing code from it.
+
+    Attributes:
+        node: what cannot be restored, as `parse` gives it, where that is of use.
+    """
+
+    node: Any = None
 
 
 # ---------------------------------------------------------------- the tree
@@ -180,7 +186,7 @@ class _Machine:
             case "NEWOBJ_EX":
                 function, args, keywords = self._take(3)
                 if keywords:
-                    raise UnsafePickle(f"it calls {_name(function)} with keywords")
+                    raise UnsafePickle(f"it calls {shown_name(function)} with keywords")
                 self._note_call(function, args)
             case "BUILD":
                 (state,) = self._take(1)
@@ -209,7 +215,7 @@ class _Machine:
 
     def _call(self) -> Call:
         if not isinstance(self.stack[-1], Call):
-            raise UnsafePickle(f"it changes {_name(self.stack[-1])}")
+            raise UnsafePickle(f"it changes {shown_name(self.stack[-1])}")
         return self.stack[-1]
 
     def _extend(self, items: list[Any]) -> None:
@@ -230,12 +236,12 @@ class _Machine:
 
     def _note_call(self, function: Any, args: Any) -> None:
         if not isinstance(function, Global | Call) or type(args) is not tuple:
-            raise UnsafePickle(f"it calls {_name(function)}")
+            raise UnsafePickle(f"it calls {shown_name(function)}")
         call = Call(function, args)
         if call.path in _SETTERS:  # its result is dropped from the stack: what counts is what it does to its argument
             target, state = args
             if not isinstance(target, Call):
-                raise UnsafePickle(f"it changes {_name(target)}")
+                raise UnsafePickle(f"it changes {shown_name(target)}")
             self._set_state(target, state)
             call = target
         self.stack.append(call)
@@ -243,7 +249,7 @@ class _Machine:
     @staticmethod
     def _set_state(target: Call, state: Any) -> None:
         if target.state is not _NO_STATE:
-            raise UnsafePickle(f"it sets the state of {_name(target)} twice")
+            raise UnsafePickle(f"it sets the state of {shown_name(target)} twice")
         target.state = state
 
 
@@ -256,7 +262,8 @@ def _shown(text: object) -> str:
     return shown if len(shown) <= 100 else f"{shown[:97]}..."
 
 
-def _name(node: Any) -> str:
+def shown_name(node: Any) -> str:
+    """What a part of the tree is, fit for an error message."""
     made = isinstance(node, Call)
     while isinstance(node, Call):
         node = node.function
@@ -289,10 +296,13 @@ class Builder:
     Args:
         max_parts: how many parts may be made altogether; an object that is referred to many times counts as often, so
             that a small file cannot stand for something huge.
+        resolve: look up classes and functions of this package and of TensorFlow; False leaves them as `Placeholder`,
+            for who only wants to know what a file holds.
     """
 
-    def __init__(self, max_parts: int) -> None:
+    def __init__(self, max_parts: int, resolve: bool = True) -> None:
         self.parts_left = max_parts
+        self.resolve = resolve
         self._depth = 0
         self._made: dict[int, Any] = {}  # objects without parts, by the identity of their description
 
@@ -333,13 +343,13 @@ class Builder:
         rule = _rule(node) if isinstance(node, Global | Call) else None
         make = rule and (rule.call if isinstance(node, Call) else rule.name)
         if not make:
-            raise UnsafePickle(f"it holds {_name(node)}, which is not among what is restored")
+            raise UnsafePickle(f"it holds {shown_name(node)}, which is not among what is restored")
         try:
             return make(self, node)
         except UnsafePickle:
             raise
         except Exception as error:  # constructors of other libraries have their own ways to refuse arguments
-            raise UnsafePickle(f"{_name(node)} is damaged: {_shown(error)}") from error
+            raise UnsafePickle(f"{shown_name(node)} is damaged: {_shown(error)}") from error
 
     def pairs(self, pairs: Iterable[Any]) -> list[tuple[Any, Any]]:
         """Keys and values, built."""
@@ -350,7 +360,7 @@ class Builder:
         self._count(1)
         if node is None or isinstance(node, str | bytes) or (isinstance(node, int) and node.bit_length() < 64):
             return node
-        raise UnsafePickle(f"{_name(node)} is used as a key")
+        raise UnsafePickle(f"{shown_name(node)} is used as a key")
 
     def entries(self, node: Any) -> dict[str, Any]:
         """Keys and values of a dictionary in the tree, not built; empty where it is none."""
@@ -362,25 +372,34 @@ class Builder:
     def attributes(self, call: Call) -> dict[str, Any]:
         """The attributes that an object gets."""
         if not isinstance(call.state, Pairs) or not all(isinstance(key, str) for key, _ in call.state):
-            raise UnsafePickle(f"{_name(call)} has no attributes")
+            raise UnsafePickle(f"{shown_name(call)} has no attributes")
         return dict(self.pairs(call.state))
 
 
-def loads(content: bytes) -> Any:
+def loads(content: bytes, resolve: bool = True) -> Any:
     """The object in a pickle of Stable Baselines, made without executing anything from the pickle.
 
     Args:
         content: the pickle, of protocol 2 to 5.
+        resolve: see `Builder`.
 
     Raises:
         UnsafePickle: it is damaged, or refers to anything that is not on this module's list.
     """
     parsed = parse(content)
-    value = Builder(len(content) + SHARED_PARTS).build(parsed.root)
-    for name in parsed.names:  # also what was not needed
-        if _rule(name) is None:
-            raise UnsafePickle(f"it refers to {_name(name)}, which is not among what is restored")
+    try:
+        value = Builder(len(content) + SHARED_PARTS, resolve).build(parsed.root)
+    except UnsafePickle as error:
+        error.node = parsed.root
+        raise
+    for name in unknown_names(parsed):  # also what was not needed
+        raise UnsafePickle(f"it refers to {name}, which is not among what is restored")
     return value
+
+
+def unknown_names(parsed: Parsed) -> list[str]:
+    """What a pickle refers to that no rule knows."""
+    return [shown_name(name) for name in parsed.names if _rule(name) is None]
 
 
 # ---------------------------------------------------------------- NumPy
@@ -482,7 +501,7 @@ def _noise(builder: Builder, call: Call) -> Any:
     state = builder.attributes(call)
     for key, value in state.items():
         if value is not None and not isinstance(value, bool | int | float | np.ndarray | np.generic):
-            raise UnsafePickle(f"the {_shown(key)} of {_name(call)} is no number")
+            raise UnsafePickle(f"the {_shown(key)} of {shown_name(call)} is no number")
     return noise_from_dict({"type": call.function.name, "state": state})
 
 
@@ -504,53 +523,66 @@ def _kept(builder: Builder, call: Call) -> Placeholder:
     return Placeholder(call.path, builder.attributes(call))
 
 
-# ---------------------------------------------------------------- this package's own classes and functions
+# ---------------------------------------------------------------- classes and functions that are looked up
+def _named(find: Callable[[Global], Any]) -> Callable[[Builder, Global], Any]:
+    """The rule for names that ``find`` looks up, where they are to be looked up."""
+    return lambda builder, name: find(name) if builder.resolve else Placeholder(name.path)
+
+
 def _own(name: Global) -> Any:
     """What this package has in the place that a rule allowed."""
-    module = name.module.replace("stable_baselines.", f"{PACKAGE}.", 1)
+    module, _, attribute = name.path.replace("stable_baselines.", f"{PACKAGE}.", 1).rpartition(".")
     try:
-        return getattr(importlib.import_module(module), name.name)
+        return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError):
-        raise UnsafePickle(f"it refers to {_name(name)}, which has no counterpart here") from None
+        raise UnsafePickle(f"it refers to {shown_name(name)}, which has no counterpart here") from None
 
 
 def _own_class(name: Global, base: type) -> type:
     found = _own(name)
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UnsafePickle(f"it refers to {_name(name)}, which is no {base.__name__}")
+        raise UnsafePickle(f"it refers to {shown_name(name)}, which is no {base.__name__}")
     return found
 
 
-def _policy(_: Builder, name: Global) -> Any:
+def _policy(name: Global) -> Any:
     from stable_baselines_tf2.common.policies import BasePolicy
 
     return _own_class(name, BasePolicy)
 
 
-def _algorithm(_: Builder, name: Global) -> Any:
+def _algorithm(name: Global) -> Any:
     from stable_baselines_tf2.common.base_class import BaseRLModel
 
     return _own_class(name, BaseRLModel)
 
 
-def _own_function(_: Builder, name: Global) -> Any:
-    return _own(name)
-
-
 def _goal_selection_strategy(builder: Builder, call: Call) -> Any:
     (value,) = builder.build(call.args)
-    return _own(call.function)(value)
+    return _own(call.function)(value) if builder.resolve else Placeholder(call.path, {"value": value})
 
 
-def _activation(_: Builder, name: Global) -> Any:
+def _activation(name: Global) -> Any:
     import tensorflow as tf
 
     return getattr(tf.nn, name.name)
 
 
 # ---------------------------------------------------------------- functions and classes that were stored by value
-# `return value` and `return progress * value`, the value being in the closure: bytecode of Python 3.6-3.10 and of 3.5.
-_SCHEDULES: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
+class FunctionCode(NamedTuple):
+    """What a function executes, as far as it matters here."""
+
+    n_arguments: int
+    bytecode: bytes
+    constants: tuple[Any, ...]
+    names: tuple[Any, ...]
+    n_free: int  # variables from outside
+    n_cells: int  # variables for functions inside
+
+
+# Bytecode of Python 3.6 to 3.10, and of 3.5, where instructions had three bytes.
+# `return value` and `return progress * value`, the value being in the closure:
+_CLOSURES: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
     b"\x88\x00S\x00": ConstantFunction,
     b"\x88\x00\x00S": ConstantFunction,
     b"|\x00\x88\x00\x14\x00S\x00": LinearFunction,
@@ -558,25 +590,84 @@ _SCHEDULES: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = 
     b"\x88\x00|\x00\x14\x00S\x00": LinearFunction,
     b"\x88\x00\x00|\x00\x00\x14S": LinearFunction,
 }
+# The same, the value being the second constant (the first is None, in place of a text about the function):
+_CONSTANTS: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
+    b"d\x01S\x00": ConstantFunction,
+    b"d\x01\x00S": ConstantFunction,
+    b"|\x00d\x01\x14\x00S\x00": LinearFunction,
+    b"|\x00\x00d\x01\x00\x14S": LinearFunction,
+    b"d\x01|\x00\x14\x00S\x00": LinearFunction,
+    b"d\x01\x00|\x00\x00\x14S": LinearFunction,
+}
+# `return tf.nn.relu(x)`, of 3.7 to 3.10, of 3.6 and of 3.5:
+_CALLS_OF_TF_NN = (
+    b"t\x00j\x01\xa0\x02|\x00\xa1\x01S\x00",
+    b"t\x00j\x01j\x02|\x00\x83\x01S\x00",
+    b"t\x00\x00j\x01\x00j\x02\x00|\x00\x00\x83\x01\x00S",
+)
 
 
-def _function(builder: Builder, call: Call) -> ConstantFunction | LinearFunction:
+def _function(builder: Builder, call: Call) -> Any:
     if call.path.endswith("._fill_function"):  # cloudpickle before 1.5: a function of empty cells, and what to fill in
-        skeleton, *rest = call.args
-        code = skeleton.args[0]
-        state = builder.entries(rest[0]) if len(rest) == 1 else {"closure_values": rest[-1]}
+        rest = call.args[1:]
+        state = builder.entries(rest[0]) if len(rest) == 1 else {"globals": rest[0], "closure_values": rest[-1]}
         cells = state.get("closure_values")
-    else:  # the code is an argument of the function type, the rest is its state
-        code = call.args[0]
+    else:  # the rest is the state of what the function type makes
         plain, slots = call.state
         state = {**builder.entries(plain), **builder.entries(slots)}
         cells = [cell.args[0] for cell in (state.get("__closure__") or ())[:2]]
-    shape, number = _SCHEDULES.get(_bytecode(code)), cells[0] if cells and len(cells) == 1 else None
+    used = builder.entries(state.get("__globals__", state.get("globals")))
+    found = _known_function(builder, function_code(call), cells or (), used)
+    if found is None:
+        raise UnsafePickle(f"it holds the code of {_function_name(state)}, which is not executed")
+    return found
+
+
+def function_code(call: Call) -> FunctionCode:
+    """The code of a function that is stored by value.
+
+    Raises:
+        UnsafePickle: it is none.
+    """
+    made = call.args[0] if call.path.endswith("._fill_function") and call.args else call
+    try:
+        args = made.args[0].args
+        position = next(i for i, part in enumerate(args[:8]) if isinstance(part, bytes))  # 3.8 added one before it
+        constants, names = args[position + 1 : position + 3]
+        return FunctionCode(args[0], args[position], constants, names, len(args[-2]), len(args[-1]))
+    except (AttributeError, IndexError, TypeError, ValueError, StopIteration) as error:
+        raise UnsafePickle(f"{shown_name(call)} is damaged: {_shown(error)}") from error
+
+
+def _known_function(builder: Builder, code: FunctionCode, cells: Any, used: dict[str, Any]) -> Any:
+    """The function that does what some code does; None for any other code."""
+    if code.n_arguments != 1 or code.n_cells or code.n_free != len(cells):
+        return None
+    if code.bytecode in _CALLS_OF_TF_NN and len(code.names) == 3 and code.names[1] == "nn":
+        path = f"tensorflow.python.ops.gen_nn_ops.{code.names[2]}"
+        rule = _rule_of(path) if _is_tensorflow(used.get(code.names[0])) else None
+        return rule.name(builder, Global(*path.rsplit(".", 1))) if rule and rule.name else None
+    if code.names:
+        return None
+    if code.n_free == 1:
+        shape, number = _CLOSURES.get(code.bytecode), cells[0]
+    else:
+        shape = _CONSTANTS.get(code.bytecode) if code.n_free == 0 and len(code.constants) == 2 else None
+        number = code.constants[1] if shape else None
     if isinstance(number, Call):
         number = builder.build(number)
     if not shape or isinstance(number, bool) or not isinstance(number, int | float | np.number):
-        raise UnsafePickle(f"it holds the code of {_function_name(state)}, which is not executed")
+        return None
     return shape(float(number))
+
+
+def _is_tensorflow(node: Any) -> bool:
+    """Whether a global variable is the module ``tensorflow``."""
+    if not isinstance(node, Call):
+        return False
+    if node.path == "tensorflow.python.util.module_wrapper.TFModuleWrapper":
+        return node.state == "tensorflow"
+    return node.path == "cloudpickle.cloudpickle.subimport" and node.args == ("tensorflow",)
 
 
 def _function_name(state: dict[str, Any]) -> str:
@@ -588,14 +679,19 @@ def _function_name(state: dict[str, Any]) -> str:
     )
 
 
-def _bytecode(code: Call) -> bytes:
-    """What a function of one argument and one cell, without any names, executes; empty for any other function."""
-    position = next(
-        i for i, part in enumerate(code.args[:8]) if isinstance(part, bytes)
-    )  # Python 3.8 added an argument before it
-    names, free_cells, own_cells = code.args[position + 2], code.args[-2], code.args[-1]
-    fits = code.args[0] == 1 and len(names) == 0 and len(free_cells) == 1 and len(own_cells) == 0
-    return code.args[position] if fits else b""
+def _schedule_method(builder: Builder, call: Call) -> ConstantFunction | LinearFunction:
+    """``LinearSchedule(1.0, final_p, initial_p).value`` as a function of the progress."""
+    owner, method = call.args
+    if (
+        method != "value"
+        or not isinstance(owner, Call)
+        or owner.path != "stable_baselines.common.schedules.LinearSchedule"
+    ):
+        raise UnsafePickle(f"it calls builtins.getattr on {shown_name(owner)}")
+    state = builder.attributes(owner)
+    if state["schedule_timesteps"] != 1:
+        raise UnsafePickle("it holds a schedule over another number of steps than 1")
+    return LinearFunction(initial=float(state["final_p"]), final=float(state["initial_p"]))
 
 
 def _function_by_type(builder: Builder, call: Call) -> Any:
@@ -641,9 +737,9 @@ def _rules() -> list[_Rule]:
         rule("builtins.(set|frozenset)", call=_set),
         rule("builtins.(bool|int|float|str|object)"),  # annotations of functions
         rule(f"gym.spaces.*.({'|'.join(KINDS)})", call=_space),
-        rule("SB.(common|deepq|ddpg|sac|td3).policies.nature_cnn", name=_own_function),
-        rule("SB.(common|deepq|ddpg|sac|td3).policies.*", name=_policy),
-        rule("SB.(deepq.dqn.DQN|ddpg.ddpg.DDPG|sac.sac.SAC|td3.td3.TD3)", name=_algorithm),  # what HER wraps
+        rule("SB.(common|deepq|ddpg|sac|td3).policies.nature_cnn", name=_named(_own)),
+        rule("SB.(common|deepq|ddpg|sac|td3).policies.*", name=_named(_policy)),
+        rule("SB.(deepq.dqn.DQN|ddpg.ddpg.DDPG|sac.sac.SAC|td3.td3.TD3)", name=_named(_algorithm)),  # what HER wraps
         rule("SB.her.replay_buffer.GoalSelectionStrategy", call=_goal_selection_strategy),
         rule("SB.common.noise.*", call=_noise),
         rule("SB.common.running_mean_std.RunningMeanStd", call=_statistics),
@@ -652,12 +748,17 @@ def _rules() -> list[_Rule]:
         rule("SB.ddpg.memory.Memory", name=_placeholder),
         rule(
             "tensorflow.python.ops.*.(relu|relu6|crelu|elu|selu|leaky_relu|tanh|sigmoid|softplus|softsign|swish)",
-            name=_activation,
+            name=_named(_activation),
         ),
+        rule("tensorflow.python.util.module_wrapper.TFModuleWrapper"),
+        rule("builtins.getattr", call=_schedule_method),
+        rule("SB.common.schedules.LinearSchedule"),
+        rule("SB.(common.buffers|deepq.replay_buffer).(Prioritized)?ReplayBuffer", call=_kept),
+        rule("SB.common.segment_tree.(Sum|Min)?(SegmentTree)?", call=_placeholder),  # priorities
         rule(f"{cloudpickle}.(_fill_function|_make_function)", call=_function),
         rule(f"{cloudpickle}.(_make_skeleton_class|_rehydrate_skeleton_class)", call=_class_by_value),
         rule(
-            f"{cloudpickle}.(_builtin_type|_make_skel_func|_make_cell|_make_empty_cell|_function_setstate)"
+            f"{cloudpickle}.(_builtin_type|_make_skel_func|_make_cell|_make_empty_cell|_function_setstate|subimport)"
         ),  # parts of functions
     ]
 

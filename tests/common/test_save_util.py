@@ -109,10 +109,10 @@ def test_policy_classes_that_are_not_known():
 
 
 def test_functions_of_the_user():
-    text = data_to_json({"learning_rate": lambda progress: 3 * progress})
+    text = data_to_json({"learning_rate": lambda progress: 3 * progress**2})
     with pytest.raises(ValueError, match="'learning_rate'.*custom_objects.*allow_pickle=True"):
         json_to_data(text)
-    assert json_to_data(text, allow_pickle=True)["learning_rate"](2) == 6
+    assert json_to_data(text, allow_pickle=True)["learning_rate"](2) == 12
     assert json_to_data(text, {"learning_rate": 0.5})["learning_rate"] == 0.5
 
 

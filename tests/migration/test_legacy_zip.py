@@ -1,4 +1,4 @@
-"""Archives that Stable Baselines wrote load without executing anything, and act as they did there."""
+"""Models that Stable Baselines wrote load without executing anything, and act as they did there."""
 
 from __future__ import annotations
 
@@ -11,89 +11,145 @@ import pytest
 import tensorflow as tf
 
 import stable_baselines_tf2
-from stable_baselines_tf2.common.policies import FeedForwardPolicy
+from stable_baselines_tf2.common.schedules import LinearFunction
+from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.migration import loads
 from tests.migration.zoo import ZOO, index, needs_zoo
 
-ALGORITHMS = ("A2C", "PPO2")
+ALGORITHMS = tuple(stable_baselines_tf2.__all__)
+ON_POLICY = ("A2C", "ACER", "ACKTR", "GAIL", "PPO1", "PPO2", "TRPO")
+UNKNOWN_POLICY = "the policy of the file is a class that is not available"
 
 
-class CustomPolicy(FeedForwardPolicy):
-    """What the file of `ppo2_custom_policy` holds as code."""
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs, net_arch=[{"pi": [24, 12], "vf": [24, 12]}], feature_extraction="mlp")
-
-
-# What cannot be restored without executing the file, by model: the setting, and what the user gives instead.
-BY_VALUE = {
-    "ppo2_act_lambda": ("policy_kwargs", {"act_fun": tf.nn.relu, "net_arch": [12]}),
-    "ppo2_custom_policy": ("policy", CustomPolicy),
-    "ppo2_lstm_lambda_lr": ("learning_rate", 2.5e-4),
-}
-
-
-def archives():
+def files():
+    """Every model file of these algorithms, with what is known about it."""
     found = []
     for folder in (".", "made"):
         for agent in index(folder)["agents"]:
-            algorithm = agent["algo"].upper()
-            files = [agent] if folder == "." else agent["files"]
-            for file in files:
-                if file["format"] == "zip" and algorithm in ALGORITHMS:
-                    path = file["files"][0] if folder == "." else file["file"]
-                    found.append(pytest.param(algorithm, ZOO / folder / path, agent, id=agent["id"]))
+            paths = agent["files"][:1] if folder == "." else [file["file"] for file in agent["files"]]
+            if agent["algo"].upper() in ALGORITHMS:
+                found += [pytest.param(agent, ZOO / folder / path, id=f"{folder}/{path}") for path in paths]
     return found
 
 
-def load(algorithm, path, name):
-    cls = getattr(stable_baselines_tf2, algorithm)
-    if name not in BY_VALUE:
-        return cls.load(path)
-    setting, replacement = BY_VALUE[name]
-    with pytest.raises(ValueError, match=f"'{setting}' of the model file.*code of.*custom_objects.*allow_pickle"):
-        cls.load(path)
-    return cls.load(path, custom_objects={setting: replacement})
-
-
-def check(actual, expected):
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+def check(actual, expected, **tolerance):
+    np.testing.assert_allclose(actual, expected, **{"rtol": 1e-5, "atol": 1e-5, **tolerance})
 
 
 @needs_zoo
-def test_there_are_archives():
-    assert len(archives()) >= 7
+def test_there_are_files():
+    formats = {param.values[1].suffix for param in files()}
+    assert len(files()) >= 30 and formats == {".zip", ".pkl"}
 
 
-@pytest.mark.parametrize("algorithm, path, agent", archives())
-def test_acts_as_the_original(algorithm, path, agent):
-    model = load(algorithm, path, agent["id"])
+@pytest.mark.filterwarnings("ignore:layers is the older way:DeprecationWarning")
+@pytest.mark.filterwarnings(f"ignore:{UNKNOWN_POLICY}")
+@pytest.mark.parametrize("agent, path", files())
+def test_acts_as_the_original(agent, path):
+    model = getattr(stable_baselines_tf2, agent["algo"].upper()).load(path)
     expected = np.load(path.parents[1 if path.parent.name == "agents" else 2] / agent["expected"])
     parameters = model.get_parameters()
     assert [[name, list(value.shape)] for name, value in parameters.items()] == [row[:2] for row in agent["parameters"]]
+    check([value.sum(dtype=np.float64) for value in parameters.values()], [row[2] for row in agent["parameters"]])
     assert model.n_envs == agent["n_envs"] and model.env is None
     if agent["recurrent"]:
-        for t, obs in enumerate(expected["obs"]):
-            step = {"state": expected["states_before"][t], "mask": expected["masks"][t]}
-            actions, states = model.predict(obs, deterministic=True, **step)
-            np.testing.assert_array_equal(actions, expected["actions"][t])
-            check(states, expected["states_after"][t])
-            check(model.action_probability(obs, **step), expected["action_probability"][t])
-            check(model.value(obs, *step.values()), expected["values"][t])
+        check_recurrent(model, expected)
         return
     obs, actions = expected["obs"], expected["actions"]
-    discrete = actions.dtype.kind in "iu"
-    same = np.testing.assert_array_equal if discrete else check
+    check_actions(model, obs, actions, expected["action_single"])
+    if agent["algo"].upper() in ON_POLICY:
+        check_distribution(model, obs, expected)
+    if "values" in expected and agent["algo"].upper() in ON_POLICY:
+        check(model.value(obs), expected["values"])
+    if agent["algo"].upper() == "DQN":
+        check(model.step_model.q_values(obs), expected["q_values"])
+        check(model.action_probability(obs), expected["action_probability"])
+
+
+def check_recurrent(model, expected):
+    for t, obs in enumerate(expected["obs"]):
+        step = {"state": expected["states_before"][t], "mask": expected["masks"][t]}
+        actions, states = model.predict(obs, deterministic=True, **step)
+        np.testing.assert_array_equal(actions, expected["actions"][t])
+        check(states, expected["states_after"][t])
+        check(model.action_probability(obs, **step), expected["action_probability"][t])
+        check(model.value(obs, *step.values()), expected["values"][t])
+
+
+def check_actions(model, obs, actions, single):
+    same = check if space_kind(model.action_space) == "Box" else np.testing.assert_array_equal
     same(model.predict(obs, deterministic=True)[0], actions)
-    same(model.predict(obs[0], deterministic=True)[0], expected["action_single"])
+    same(model.predict(obs[0], deterministic=True)[0], single)
+
+
+def check_distribution(model, obs, expected):
     distribution = model.action_probability(obs)
-    if discrete:
-        check(distribution, expected["action_probability"])
-    else:
+    if "dist_mean" in expected:
         check(distribution[0], expected["dist_mean"])
         check(distribution[1], expected["dist_std"])
-    check(model.action_probability(obs, actions=actions, logp=True), expected["logp_of_actions"])
-    check(model.value(obs), expected["values"])
+    elif "action_probability_0" in expected:
+        for i, part in enumerate(distribution):
+            check(part, expected[f"action_probability_{i}"])
+    else:
+        check(distribution, expected["action_probability"])
+    check(model.action_probability(obs, actions=expected["actions"], logp=True), expected["logp_of_actions"])
+
+
+@needs_zoo
+def test_policies_of_users():
+    """Classes of which the file has only the name, or the code, which is not executed."""
+    for path, name, kwargs in (
+        ("agents/dqn/CartPole-v1.pkl", "LnMlpPolicy", {"layers": [64]}),
+        ("agents/ppo2/AntBulletEnv-v0.pkl", "MlpPolicy", {"net_arch": [{"pi": [16], "vf": [16]}]}),
+        ("made/agents/ppo2_custom_policy.zip", "MlpPolicy", {"net_arch": [{"pi": [24, 12], "vf": [24, 12]}]}),
+    ):
+        algorithm = stable_baselines_tf2.DQN if "dqn" in path else stable_baselines_tf2.PPO2
+        with pytest.warns(UserWarning, match=UNKNOWN_POLICY):
+            model = algorithm.load(ZOO / path)
+        assert model.policy.__name__ == name and model.policy_kwargs == kwargs
+    with pytest.warns(UserWarning, match=UNKNOWN_POLICY):
+        model = algorithm.load(ZOO / path, custom_objects={"policy_kwargs": {"act_fun": tf.nn.relu}})
+    assert model.policy_kwargs == {**kwargs, "act_fun": tf.nn.relu}
+
+
+@needs_zoo
+def test_functions_that_are_recognised():
+    """Lambdas whose bytecode is that of a known function."""
+    model = stable_baselines_tf2.PPO2.load(ZOO / "made/agents/ppo2_act_lambda.zip")
+    assert model.policy_kwargs == {"act_fun": tf.nn.relu, "net_arch": [12]}
+    with pytest.deprecated_call():
+        model = stable_baselines_tf2.PPO2.load(ZOO / "made/agents/ppo2_lstm_lambda_lr.pkl")
+    assert model.learning_rate == LinearFunction(2.5e-4)
+
+
+@needs_zoo
+def test_files_of_another_algorithm():
+    for path, name in (
+        ("a2c/CartPole-v1.pkl", "A2C"),
+        ("trpo/CartPole-v1.pkl", "TRPO"),
+        ("sac/Pendulum-v0.pkl", "SAC"),
+    ):
+        with pytest.raises(ValueError, match=f"holds a model of {name}, not of PPO2"):
+            stable_baselines_tf2.PPO2.load(ZOO / "agents" / path)
+
+
+@needs_zoo
+def test_parameters_of_every_format():
+    paths = [
+        ZOO / "made/agents" / f"a2c_mlp_discrete{end}"
+        for end in (".zip", ".pkl", "__old_list.pkl", "__params_only.zip")
+    ]
+    model = stable_baselines_tf2.A2C.load(paths[0])
+    expected = model.get_parameters()
+    for path in paths:
+        model.load_parameters({name: np.zeros_like(value) for name, value in expected.items()})
+        model.load_parameters(path)
+        for name, value in model.get_parameters().items():
+            np.testing.assert_array_equal(value, expected[name])
+    with pytest.raises(ValueError, match="parameters only"):
+        stable_baselines_tf2.A2C.load(paths[-1])
+    with pytest.raises(ValueError, match="does not fit: model/pi_fc0/w:0 has shape"):
+        model.load_parameters(ZOO / "agents/a2c/Acrobot-v1.pkl")
 
 
 @needs_zoo
