@@ -259,7 +259,7 @@ class HER(BaseRLModel):
 
         ``kwargs`` may also change HER's own settings, except the algorithm.
         """
-        archive, data = read_model(load_path, custom_objects, allow_pickle)
+        archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
         missing = [name for name in (*_SAVED[:3], "her_obs_space") if name not in data]
         if missing:
             raise ValueError(f"{load_path} is no file of HER: {', '.join(missing)} is missing")
