@@ -643,7 +643,9 @@ def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
     from stable_baselines_tf2.migration.model_file import algorithm_of
 
     found, own = algorithm_of(data), {base.__name__ for base in cls.__mro__}
-    if found is not None and found not in own and {found, cls.__name__} != {"GAIL", "TRPO"}:
+    wrapped = algorithm_of({key: value for key, value in data.items() if key != "model_class"})  # by HER
+    fits = not {found, wrapped}.isdisjoint(own) or {found, cls.__name__} == {"GAIL", "TRPO"}
+    if found is not None and not fits:
         raise ValueError(f"the file holds a model of {found}, not of {cls.__name__}: use {found}.load()")
 
 
