@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import pickle
 import warnings
@@ -249,11 +250,7 @@ class BaseRLModel(ABC):
         def gradient(vector: Any, state: OptimizerState, obs: Any, actions: Any, learning_rate: Any) -> Any:
             def loss(vector: Any) -> Any:
                 outputs = self._imitate(vector, obs)
-                value = (
-                    losses.cross_entropy(outputs, tf.reshape(actions, (-1,)))
-                    if discrete
-                    else losses.squared_error(outputs, actions)
-                )
+                value = losses.cross_entropy(outputs, actions) if discrete else losses.squared_error(outputs, actions)
                 return value, (value,)
 
             if not train:
@@ -262,8 +259,7 @@ class BaseRLModel(ABC):
 
         def step(obs: Any, actions: Any, learning_rate: float) -> float:
             nonlocal optimizer_state
-            obs = tf.constant(np.asarray(obs, self._policy.preprocessor.dtype))
-            actions = tf.constant(np.asarray(actions, np.int64 if discrete else np.float32))
+            obs, actions = self._expert_batch(obs, actions)
             rate = tf.constant(learning_rate, tf.float32)
             vector, optimizer_state, (loss,) = gradient(self._trained.vector, optimizer_state, obs, actions, rate)
             if train:
@@ -272,6 +268,24 @@ class BaseRLModel(ABC):
             return float(loss)
 
         return step
+
+    def _expert_batch(self, obs: Any, actions: Any) -> tuple[Any, Any]:
+        """An expert's observations and actions as tensors of this model's spaces, [B, …].
+
+        Raises:
+            ValueError: they belong to other spaces.
+        """
+        preprocessor, space = self._policy.preprocessor, self.action_space
+        obs, actions = np.asarray(obs), np.asarray(actions)
+        discrete = space_kind(space) == "Discrete"
+        for what, array, shape in (("observations", obs, preprocessor.shape), ("actions", actions, space.shape)):
+            if array.size != len(array) * math.prod(shape):
+                raise ValueError(f"dataset: its {what} have the shape {array.shape[1:]}, the model's have {shape}")
+        if discrete and not np.isin(actions, np.arange(space.n)).all():
+            raise ValueError(f"dataset: it has actions from {actions.min()} to {actions.max()}, the model has {space}")
+        obs = obs.reshape(-1, *preprocessor.shape).astype(preprocessor.dtype)
+        actions = actions.reshape(-1, *space.shape).astype(np.int64 if discrete else np.float32)
+        return tf.constant(obs), tf.constant(actions)
 
     def _imitate(self, vector: Any, obs: Any) -> Any:
         """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
@@ -296,7 +310,8 @@ class BaseRLModel(ABC):
             val_interval: epochs between two reports; a tenth of all if None.
 
         Raises:
-            ValueError: the action space is neither Box nor Discrete.
+            ValueError: the action space is neither Box nor Discrete, or the data belong to other spaces.
+            FloatingPointError: the loss is NaN or infinite; the weights are those from before that minibatch.
         """
         if space_kind(self.action_space) not in ("Box", "Discrete"):
             raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
@@ -935,6 +950,24 @@ class ActorCriticRLModel(BaseRLModel):
                 if training.table_is_due():
                     training.log_table(self._table(rollout, training, statistics))
         return self
+
+    def _expert_batch(self, obs: Any, actions: Any) -> tuple[Any, Any]:
+        """An expert's observations and actions as tensors of this model's spaces, [B, …].
+
+        Raises:
+            ValueError: they belong to other spaces.
+        """
+        preprocessor, space = self._policy.preprocessor, self.action_space
+        obs, actions = np.asarray(obs), np.asarray(actions)
+        discrete = space_kind(space) == "Discrete"
+        for what, array, shape in (("observations", obs, preprocessor.shape), ("actions", actions, space.shape)):
+            if array.size != len(array) * math.prod(shape):
+                raise ValueError(f"dataset: its {what} have the shape {array.shape[1:]}, the model's have {shape}")
+        if discrete and not np.isin(actions, np.arange(space.n)).all():
+            raise ValueError(f"dataset: it has actions from {actions.min()} to {actions.max()}, the model has {space}")
+        obs = obs.reshape(-1, *preprocessor.shape).astype(preprocessor.dtype)
+        actions = actions.reshape(-1, *space.shape).astype(np.int64 if discrete else np.float32)
+        return tf.constant(obs), tf.constant(actions)
 
     def _imitate(self, vector: Any, obs: Any) -> Any:
         policy = self.train_model

@@ -403,7 +403,7 @@ def unknown_names(parsed: Parsed) -> list[str]:
 
 
 # ---------------------------------------------------------------- NumPy
-_NUMBERS = re.compile(r"[biufc]\d{1,2}")
+_NUMBERS = re.compile(r"[biufc]\d{1,2}|O[48]")
 
 
 def _numpy_type(_: Builder, name: Global) -> Any:
@@ -423,6 +423,13 @@ def _dtype(builder: Builder, call: Call) -> np.dtype:
 
 
 def _from_bytes(shape: Any, dtype: Any, data: Any, fortran: bool = False) -> np.ndarray:
+    if isinstance(dtype, np.dtype) and dtype.hasobject:
+        if not isinstance(data, list) or min(shape, default=0) < 0 or math.prod(shape) != len(data):
+            raise UnsafePickle("an array of objects in it is not made of objects")
+        objects = np.empty(len(data), object)
+        for i, item in enumerate(data):  # assigned at once, a list of arrays would become one array
+            objects[i] = item
+        return objects.reshape(shape, order="F" if fortran else "C")
     if not isinstance(dtype, np.dtype) or not isinstance(data, bytes):
         raise UnsafePickle("an array in it is not made of numbers")
     if (

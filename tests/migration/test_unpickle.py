@@ -75,11 +75,14 @@ def dtype(kind, order="<"):
     return call("numpy.dtype", kind, 0, 1, state=(3, order, None, None, None, -1, -1, 0))
 
 
+RECONSTRUCT = "numpy.core.multiarray._reconstruct"
+
+
 def array(value, fortran=False, order="<"):
     value = np.asarray(value)
     data = value.astype(value.dtype.newbyteorder(order)).tobytes("F" if fortran else "C")
     state = (1, value.shape, dtype(value.dtype.str[1:], order), fortran, data)
-    return call("numpy.core.multiarray._reconstruct", name("numpy.ndarray"), (0,), b"b", state=state)
+    return call(RECONSTRUCT, name("numpy.ndarray"), (0,), b"b", state=state)
 
 
 RANDOM_STATE = call(
@@ -327,7 +330,12 @@ def test_nothing_is_executed(tmp_path, audit):
         (call("stable_baselines.common.policies.MlpPolicy", None), "an object of stable_baselines.common.policies"),
         (Code(name("stable_baselines.common.policies.MlpPolicy") + code({"predict": 1}) + b"b"), "changes stable_base"),
         (Code(code([]) + code({"a": 1}) + b"b"), "changes an object of type list"),
-        (call("numpy.dtype", "O8"), "O8; only numbers"),
+        (call("numpy.dtype", "M8"), "M8; only numbers"),
+        (
+            call(RECONSTRUCT, name("numpy.ndarray"), (0,), b"b", state=(1, (1,), dtype("O8"), False, b"8" * 8)),
+            "of objects",
+        ),
+        (call(RECONSTRUCT, name("numpy.ndarray"), (0,), b"b", state=(1, (2,), dtype("O8"), False, [1])), "of objects"),
         (call("numpy.dtype", "f4", state=(3, "<", None, ("a",), {}, -1, -1, 0)), "structures"),
         (array([1.0])[:-1] + b"0" + code(1), None),
         (call("_codecs.encode", "abc", "zlib_codec"), "zlib_codec"),

@@ -1,0 +1,6 @@
+"""Generative adversarial imitation learning, and what an expert did as data."""
+
+from stable_baselines_tf2.gail.dataset.dataset import DataLoader, ExpertDataset
+from stable_baselines_tf2.gail.dataset.record_expert import generate_expert_traj
+
+__all__ = ["DataLoader", "ExpertDataset", "generate_expert_traj"]
