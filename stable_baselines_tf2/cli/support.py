@@ -103,7 +103,10 @@ def _silent_stderr() -> Iterator[None]:
 
 def check_hyperparams(algorithm: type, hyperparams: Iterable[str]) -> None:
     """Raises a :class:`UsageError` for names that the constructor of the algorithm does not take."""
-    known = [name for name in inspect.signature(algorithm).parameters if not name.startswith("_")]
+    parameters = inspect.signature(algorithm).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return  # HER hands the others on
+    known = [name for name in parameters if not name.startswith("_")]
     unknown = sorted(set(hyperparams) - set(known))
     if unknown:
         raise UsageError(f"{algorithm.__name__} has no hyperparameter {', '.join(unknown)}; it has {', '.join(known)}")

@@ -6,6 +6,7 @@ which the desired goal is one that was achieved, so that failures too show how t
 
 from __future__ import annotations
 
+import importlib
 from collections import OrderedDict
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ class HER(BaseRLModel):
     Args:
         policy: policy of the algorithm, or its name.
         env: a goal environment, see `HERGoalEnvWrapper`; vectorized, or the id of one; None for a model that is loaded.
-        model_class: the algorithm.
+        model_class: the algorithm, or its name.
         n_sampled_goal: copies of each transition with other goals.
         goal_selection_strategy: where these come from: ``"future"``, ``"final"``, ``"episode"`` or ``"random"``, see
             `GoalSelectionStrategy`.
@@ -48,7 +49,7 @@ class HER(BaseRLModel):
         kwargs: further arguments of the algorithm.
 
     Raises:
-        TypeError: ``model_class`` is no off-policy algorithm.
+        TypeError: ``model_class`` is no off-policy algorithm, or does not take an argument.
         ValueError: the environment is no goal environment, it is inside of a ``VecEnvWrapper``, replay is prioritized,
             or an argument makes no sense.
     """
@@ -59,15 +60,18 @@ class HER(BaseRLModel):
         self,
         policy: type[BasePolicy] | str,
         env: Any,
-        model_class: type[OffPolicyRLModel],
+        model_class: type[OffPolicyRLModel] | str,
         n_sampled_goal: int = 4,
         goal_selection_strategy: GoalSelectionStrategy | str = "future",
         *args: Any,
         relabel_last: bool = True,
         **kwargs: Any,
     ) -> None:
+        given = model_class
+        if isinstance(model_class, str):
+            model_class = getattr(importlib.import_module("stable_baselines_tf2"), model_class.upper(), None)
         if not (isinstance(model_class, type) and issubclass(model_class, OffPolicyRLModel)):
-            raise TypeError(f"model_class must be an off-policy algorithm (DQN, DDPG, SAC or TD3), not {model_class!r}")
+            raise TypeError(f"model_class must be an off-policy algorithm (DQN, DDPG, SAC or TD3), not {given!r}")
         if isinstance(goal_selection_strategy, str):
             if goal_selection_strategy not in KEY_TO_GOAL_STRATEGY:
                 raise ValueError(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from stable_baselines_tf2 import DQN, HER, PPO2
+from stable_baselines_tf2.cli import main
 from stable_baselines_tf2.common.base_class import BaseRLModel
 from stable_baselines_tf2.common.bit_flipping_env import BitFlippingEnv
 from stable_baselines_tf2.common.callbacks import CheckpointCallback, EvalCallback
@@ -196,6 +197,27 @@ def test_the_environment():
     assert obs.shape == (12,) and reward == -1 and done is False and info == {"is_success": False}
     rewards, lengths = evaluate_policy(model, env, 3, return_episode_rewards=True)
     assert len(rewards) == 3 and max(lengths) <= N_BITS
+
+
+def test_the_command_line(tmp_path, capsys):
+    gymnasium.register("cli-bits-v0", entry_point=BitFlippingEnv, kwargs={"n_bits": 2})
+    arguments = ["--algo", "her", "--env", "cli-bits-v0"]
+    options = [
+        "--hyperparams",
+        "model_class:dqn",
+        "n_sampled_goal:2",
+        "learning_starts:8",
+        "--save",
+        str(tmp_path / "m"),
+    ]
+    assert main(["train", *arguments, "-n", "30", "--eval-episodes", "2", *options]) == 0
+    assert main(["enjoy", *arguments, "--load", str(tmp_path / "m"), "--episodes", "1"]) == 0
+    assert capsys.readouterr().out.count("mean return") == 2
+    for wrong in ([], ["--hyperparams", "model_class:ppo2"], ["--hyperparams", "model_class:dqn", "no_such:1"]):
+        with pytest.raises(SystemExit):
+            main(["train", *arguments, "-n", "30", *wrong])
+        error = capsys.readouterr().err
+        assert "model_class" in error or "no_such" in error
 
 
 @pytest.mark.parametrize("wrap", [HERGoalEnvWrapper, lambda env: HERGoalEnvWrapper(DummyVecEnv([lambda: env])), str])
@@ -394,7 +416,9 @@ def test_bad_arguments(arguments, error, message):
         make_her(**arguments)
 
 
-@pytest.mark.parametrize("model_class", [PPO2, "DQN", None, HERGoalEnvWrapper])
+@pytest.mark.parametrize("model_class", [PPO2, "ppo2", "no_such", None, HERGoalEnvWrapper])
 def test_what_is_wrapped_must_learn_off_policy(model_class):
-    with pytest.raises(TypeError, match="model_class must be an off-policy algorithm"):
+    with pytest.raises(TypeError, match="model_class must be an off-policy algorithm .* not "):
         HER("MlpPolicy", bits(), model_class)
+    with pytest.raises(TypeError, match="no_such"):
+        HER("MlpPolicy", bits(), "dqn", no_such=1)
