@@ -67,11 +67,11 @@ class HER(BaseRLModel):
         relabel_last: bool = True,
         **kwargs: Any,
     ) -> None:
-        given = model_class
+        algorithm: Any = model_class
         if isinstance(model_class, str):
-            model_class = getattr(importlib.import_module("stable_baselines_tf2"), model_class.upper(), None)
-        if not (isinstance(model_class, type) and issubclass(model_class, OffPolicyRLModel)):
-            raise TypeError(f"model_class must be an off-policy algorithm (DQN, DDPG, SAC or TD3), not {given!r}")
+            algorithm = getattr(importlib.import_module("stable_baselines_tf2"), model_class.upper(), None)
+        if not (isinstance(algorithm, type) and issubclass(algorithm, OffPolicyRLModel)):
+            raise TypeError(f"model_class must be an off-policy algorithm (DQN, DDPG, SAC or TD3), not {model_class!r}")
         if isinstance(goal_selection_strategy, str):
             if goal_selection_strategy not in KEY_TO_GOAL_STRATEGY:
                 raise ValueError(
@@ -79,14 +79,14 @@ class HER(BaseRLModel):
                     f"not {goal_selection_strategy!r}"
                 )
             goal_selection_strategy = KEY_TO_GOAL_STRATEGY[goal_selection_strategy]
-        self.model_class, self.n_sampled_goal = model_class, n_sampled_goal
+        self.model_class, self.n_sampled_goal = algorithm, n_sampled_goal
         self.goal_selection_strategy, self.relabel_last = goal_selection_strategy, relabel_last
         self.observation_space: Any = None
         self.env: Any = None
         self._layout: GoalLayout | None = None
         self._goal_env: Any = None  # what the algorithm trains on, vectorized
         flat = None if env is None else _flat_env(env, kwargs.get("verbose", 0))
-        self._wrap(model_class(policy, flat, *args, **kwargs), flat)
+        self._wrap(algorithm(policy, flat, *args, **kwargs), flat)
 
     def _wrap(self, model: OffPolicyRLModel, env: Any) -> None:
         """Takes an algorithm with its environment, flat and vectorized (or None)."""

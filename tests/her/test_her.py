@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from stable_baselines_tf2 import DQN, HER, PPO2
+from stable_baselines_tf2 import DQN, HER, PPO2, SAC
 from stable_baselines_tf2.cli import main
 from stable_baselines_tf2.common.base_class import BaseRLModel
 from stable_baselines_tf2.common.bit_flipping_env import BitFlippingEnv
@@ -19,6 +19,7 @@ from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, UnvecWrapper, VecNormalize
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from stable_baselines_tf2.her import GoalSelectionStrategy, HERGoalEnvWrapper, HindsightExperienceReplayWrapper
+from stable_baselines_tf2.her.utils import GoalLayout
 from tests.her.goal_envs import Line
 from tests.migration.zoo import ZOO, index, needs_zoo
 from tests.on_policy_cases import same
@@ -368,34 +369,39 @@ def test_resumption_in_another_process(tmp_path):
 
 
 def legacy_files():
-    found = []
-    for agent in index("made")["agents"]:
-        for file in agent["files"] if agent["algo"] == "HER" else ():
-            inner = "DQN" if "dqn" in agent["id"] else "SAC"
-            if file["format"] == "zip" and inner in SMALL:
-                found.append(pytest.param(ZOO / "made" / file["file"], agent, inner, id=agent["id"]))
-    return found
+    made = [(agent, "made", file["file"]) for agent in index("made")["agents"] for file in agent["files"]]
+    zoo = [(agent, ".", agent["files"][0]) for agent in index()["agents"]]
+    return [
+        pytest.param(agent, ZOO / folder / path, ZOO / folder / agent["expected"], id=path.replace("/", "-"))
+        for agent, folder, path in made + zoo
+        if agent["algo"].upper() == "HER" and "params_only" not in path
+    ]
 
 
 @needs_zoo
-@pytest.mark.parametrize("path, agent, algorithm", legacy_files())
-def test_files_of_the_original(path, agent, algorithm):
+@pytest.mark.parametrize("agent, path, expected", legacy_files())
+def test_files_of_the_original(agent, path, expected):
     model = HER.load(path)
-    expected = np.load(ZOO / "made" / agent["expected"])
-    settings = (model.model_class.__name__, model.n_sampled_goal, model.goal_selection_strategy.name)
-    assert settings == (algorithm, *{"DQN": (2, "FINAL"), "SAC": (4, "FUTURE")}[algorithm])
     assert [[name, list(value.shape)] for name, value in model.get_parameters().items()] == [
         row[:2] for row in agent["parameters"]
     ]
-    np.testing.assert_allclose(model.predict(expected["obs"])[0], expected["actions"], rtol=1e-5, atol=1e-5)
-    n = model.observation_space["observation"].n
-    parts = np.split(expected["obs"], 3, axis=1)
-    as_dict = dict(zip(("observation", "achieved_goal", "desired_goal"), parts, strict=True))
-    np.testing.assert_allclose(model.predict(as_dict)[0], expected["actions"], rtol=1e-5, atol=1e-5)
-    env = BitFlippingEnv(n, continuous=algorithm != "DQN")
-    trained = HER.load(path, env=env, learning_starts=8, batch_size=4)
-    trained.learn(30)
-    assert not same(trained.get_parameters(), model.get_parameters())
+    expected = np.load(expected)
+    obs, actions = expected["obs"], expected["actions"]
+    layout = GoalLayout(model.observation_space)
+    for given in (obs, layout.split(obs)):
+        np.testing.assert_allclose(model.predict(given)[0], actions, rtol=1e-5, atol=1e-5)
+
+
+@needs_zoo
+@pytest.mark.parametrize("name, settings", [("her_dqn", (DQN, 2, "FINAL")), ("her_sac_box", (SAC, 4, "FUTURE"))])
+def test_going_on_with_files_of_the_original(name, settings):
+    path = ZOO / "made" / "agents" / f"{name}.zip"
+    before = HER.load(path)
+    assert (before.model_class, before.n_sampled_goal, before.goal_selection_strategy.name) == settings
+    env = BitFlippingEnv(before.observation_space["observation"].n, continuous=settings[0] is SAC)
+    model = HER.load(path, env=env, learning_starts=8, batch_size=4)
+    model.learn(30)
+    assert not same(before.get_parameters(), model.get_parameters())
 
 
 # ----------------------------------------------------------------------------------------------------------- bad input
