@@ -1,4 +1,4 @@
-"""Small models and environments that the tests of PPO2 and A2C share (importable by worker processes)."""
+"""Small models and environments that the tests of on-policy algorithms share (importable by worker processes)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2 import A2C, PPO2
+from stable_baselines_tf2 import A2C, ACER, PPO2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
 
-ALGORITHMS = {"A2C": A2C, "PPO2": PPO2}
-SMALL: dict[str, dict[str, Any]] = {"A2C": dict(n_steps=4), "PPO2": dict(n_steps=4, nminibatches=2, noptepochs=2)}
+ALGORITHMS = {"A2C": A2C, "ACER": ACER, "PPO2": PPO2}
+SMALL: dict[str, dict[str, Any]] = {
+    "A2C": dict(n_steps=4),
+    "ACER": dict(n_steps=4, buffer_size=64, replay_ratio=1, replay_start=8, lr_schedule="constant"),
+    "PPO2": dict(n_steps=4, nminibatches=2, noptepochs=2),
+}
 KWARGS: dict[str, dict[str, Any]] = {
     "MlpPolicy": dict(net_arch=[dict(pi=[8], vf=[8])]),
     "MlpLstmPolicy": dict(n_lstm=4, net_arch=[6, "lstm"]),

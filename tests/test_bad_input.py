@@ -18,7 +18,7 @@ from gymnasium import spaces
 from stable_baselines_tf2 import A2C, PPO2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv
 from tests.helpers import RandomEnv, box
-from tests.on_policy_cases import ALGORITHMS, Failing, OldEnv, make, random_env, same
+from tests.on_policy_cases import ACTION_SPACES, ALGORITHMS, Failing, OldEnv, make, random_env, same
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,19 @@ def unchanged(model):
 def test_spaces_that_no_policy_takes(observation_space, action_space, error, message):
     with pytest.raises(error, match=message):
         A2C("MlpPolicy", RandomEnv(observation_space, action_space))
+
+
+@pytest.mark.parametrize(
+    "kind, error, message",
+    [
+        ("Box", NotImplementedError, r"ACER needs Discrete actions, not the continuous ones of Box\("),
+        ("MultiDiscrete", ValueError, r"ACER needs Discrete actions, not MultiDiscrete\("),
+        ("MultiBinary", ValueError, r"ACER needs Discrete actions, not MultiBinary\("),
+    ],
+)
+def test_actions_that_acer_does_not_take(kind, error, message):
+    with pytest.raises(error, match=message):
+        make("ACER", env=random_env(action_space=ACTION_SPACES[kind]))
 
 
 def test_environments_that_do_not_fit():
@@ -121,6 +134,11 @@ def test_unknown_ids():
         ("PPO2", dict(max_grad_norm=0), "max_grad_norm must be a positive number or None, not 0"),
         ("A2C", dict(max_grad_norm=-1.0), "max_grad_norm must be a positive number or None, not -1.0"),
         ("A2C", dict(lr_schedule="cosine"), "lr_schedule must be one of linear, constant.*not 'cosine'"),
+        ("ACER", dict(lr_schedule=["linear"]), r"lr_schedule must be one of linear, constant.*not \['linear'\]"),
+        ("ACER", dict(buffer_size=3), "buffer_size must be an integer of at least 4, not 3"),
+        ("ACER", dict(replay_ratio=-1), "replay_ratio must be a number of at least 0, not -1"),
+        ("ACER", dict(alpha=1.5), "alpha must be a number between 0 and 1, not 1.5"),
+        ("ACER", dict(delta=float("nan")), "delta must be a number of at least 0, not nan"),
         ("A2C", dict(policy_kwargs=dict(net_arch=[0])), "net_arch: a layer size must be a positive integer"),
         ("A2C", dict(policy_kwargs=dict(nothing=1)), r"unknown keyword arguments for an MLP policy: \['nothing'\]"),
     ],

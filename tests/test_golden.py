@@ -11,6 +11,7 @@ from tests.golden import load_drivers, run_case
 # Algorithms that exist, by their package; what belongs to the others is not collected yet.
 SUPPORTED = {
     "a2c": "A2C",
+    "acer": "ACER",
     "deepq": "DQN",
     "her": "HER",
     "ppo2": "PPO2",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from stable_baselines_tf2 import A2C, PPO2
+from stable_baselines_tf2 import A2C, ACER, PPO2
 from stable_baselines_tf2.common.cmd_util import make_vec_env
 from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.identity_env import IdentityEnv, IdentityEnvBox
@@ -27,6 +27,13 @@ def test_identity_with_a2c():
     env = DummyVecEnv([lambda: IdentityEnv(4, ep_length=50)] * 4)
     model = A2C("MlpPolicy", env, gamma=0.0, n_steps=8, learning_rate=2e-2, ent_coef=0.0, seed=0, **SMALL)
     model.learn(32 * 150)
+    assert evaluate_policy(model, env, n_eval_episodes=4)[0] > 49
+
+
+def test_identity_with_acer():
+    env = DummyVecEnv([lambda: IdentityEnv(4, ep_length=50)] * 4)
+    model = ACER("MlpPolicy", env, gamma=0.0, n_steps=8, learning_rate=1e-2, replay_start=100, seed=0, **SMALL)
+    model.learn(32 * 60)
     assert evaluate_policy(model, env, n_eval_episodes=4)[0] > 49
 
 

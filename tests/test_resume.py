@@ -8,6 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
@@ -19,6 +20,8 @@ CASES = [
     ("PPO2", "MlpLstmPolicy"),
     ("A2C", "MlpPolicy"),
     ("A2C", "MlpLnLstmPolicy"),
+    ("ACER", "MlpPolicy"),
+    ("ACER", "MlpLstmPolicy"),
 ]
 
 IN_ANOTHER_PROCESS = """
@@ -28,15 +31,18 @@ from tests.on_policy_cases import ALGORITHMS
 
 for case in sys.argv[1:]:
     name = case.rsplit("/")[-1].split("-")[0]
-    go_on(ALGORITHMS[name].load(case, env=fresh_env()), case + "-there.npz")
+    model = ALGORITHMS[name].load(case, env=fresh_env(name))
+    if hasattr(model, "replay_buffer"):
+        model.load_replay_buffer(case + "-buffer")
+    go_on(model, case + "-there.npz")
 """
 
 
 class Recording(RandomEnv):
     """Notes the actions it gets."""
 
-    def __init__(self, actions):
-        super().__init__(box(3), box(2))
+    def __init__(self, actions, action_space):
+        super().__init__(box(3), action_space)
         self.actions = actions
 
     def step(self, action):
@@ -44,9 +50,9 @@ class Recording(RandomEnv):
         return super().step(action)
 
 
-def fresh_env():
-    actions = []
-    env = DummyVecEnv([lambda: Recording(actions)] * 2)
+def fresh_env(name):
+    actions, action_space = [], spaces.Discrete(4) if name == "ACER" else box(2)
+    env = DummyVecEnv([lambda: Recording(actions, action_space)] * 2)
     env.taken = actions
     env.seed(77)
     return env
@@ -63,19 +69,21 @@ def go_on(model, target):
 def test_training_goes_on_in_another_process(tmp_path):
     cases = [str(tmp_path / f"{name}-{policy}") for name, policy in CASES]
     for case, (name, policy) in zip(cases, CASES, strict=True):
-        model = make(name, policy, fresh_env())
+        model = make(name, policy, fresh_env(name))
         model.learn(STEPS)
         model.save(case)
-        model.set_env(fresh_env())
+        if hasattr(model, "replay_buffer"):
+            model.save_replay_buffer(case + "-buffer")
+        model.set_env(fresh_env(name))
         go_on(model, case + "-here.npz")
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, *cases], check=True, timeout=250)
     for case, (name, _) in zip(cases, CASES, strict=True):
         here, there = np.load(case + "-here.npz"), np.load(case + "-there.npz")
         assert here.files == there.files and here["steps"] == there["steps"] == 2 * STEPS
-        assert here["actions"].shape == (STEPS, 2)
+        assert here["actions"].shape == (STEPS, *(() if name == "ACER" else (2,)))
         for key in here.files:
             np.testing.assert_array_equal(here[key], there[key], err_msg=f"{case}: {key}")
-        assert sum(key.startswith("optimizer/") for key in here.files) == (4 if name == "PPO2" else 2)
+        assert sum(key.startswith("optimizer/") for key in here.files) == {"PPO2": 4, "A2C": 2, "ACER": 3}[name]
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -87,7 +95,7 @@ def test_the_optimizer_matters(name):
     model.save(buffer)
     buffer.seek(0)
     other = ALGORITHMS[name].load(buffer, env=random_env())
-    other._optimizer_state = other._optimizer.initial_state(sum(other._parameters.sizes))
+    other._optimizer_state |= other._optimizer.initial_state(sum(other._parameters.sizes))
     model.set_env(random_env())
     for one in (model, other):
         one.learn(STEPS, reset_num_timesteps=False)

@@ -26,6 +26,11 @@ LEGACY = {
         "episode_reward", "input_info/advantage", "input_info/discounted_rewards", "input_info/learning_rate",
         "loss/entropy_loss", "loss/loss", "loss/policy_gradient_loss", "loss/value_function_loss",
     },
+    "ACER": {
+        "episode_reward", "input_info/action_probability", "input_info/advantage", "input_info/learning_rate",
+        "input_info/rewards", "loss/entropy_loss", "loss/loss", "loss/policy_gradient_loss",
+        "loss/value_function_loss",
+    },
 }  # fmt: skip
 NEW = {"rollout/ep_rew_mean", "rollout/ep_len_mean", "time/fps"}
 
@@ -55,7 +60,7 @@ def test_tags(tmp_path, name):
         assert [step for step, _ in found[tag]] == [8, 16, 24, 32], tag
     assert found["rollout/ep_rew_mean"][0][1] == pytest.approx((7 + 30 + 30) / 3)
     assert found["rollout/ep_len_mean"][0][1] == pytest.approx((3 + 2 + 2) / 3)
-    rate = 7e-4 if name == "A2C" else 2.5e-4
+    rate = 2.5e-4 if name == "PPO2" else 7e-4
     np.testing.assert_allclose(found["input_info/learning_rate"], [(step, rate) for step in (8, 16, 24, 32)])
 
 

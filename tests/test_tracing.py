@@ -50,6 +50,18 @@ def test_a2c(policy, traced):
     assert model._phase.n_traces == 1 and len(traced) == n
 
 
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
+def test_acer(policy, traced):
+    """Whatever the number of replayed rollouts."""
+    model = make("ACER", policy, replay_ratio=3, replay_start=0)
+    model.learn(16)
+    n = len(traced)
+    model.learn(80)
+    model.learning_rate, model.lr_schedule = 1e-5, "linear"
+    model.learn(32)
+    assert model._phase.n_traces == 1 and len(traced) == n
+
+
 def test_images(traced):
     model = make("PPO2", "CnnPolicy", random_env(observation_space=IMAGE))
     model.learn(8)

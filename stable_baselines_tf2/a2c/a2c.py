@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel
+from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
@@ -124,8 +124,7 @@ class A2C(ActorCriticRLModel):
 
     def _check_arguments(self, n_envs: int | None) -> None:
         super()._check_arguments(n_envs)
-        if self.lr_schedule not in SCHEDULES:
-            raise ValueError(f"lr_schedule must be one of {', '.join(SCHEDULES)}, not {self.lr_schedule!r}")
+        check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
 
     def _make_optimizer(self) -> Optimizer:
         return RMSProp(self.alpha, self.epsilon, self.momentum)

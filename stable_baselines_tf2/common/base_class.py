@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import math
 import os
 import pickle
 import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium
@@ -28,7 +29,7 @@ from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
-from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+from stable_baselines_tf2.core.collect import OnPolicyCollector, PolicyStep, Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.optimizers import State as OptimizerState
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
@@ -185,7 +186,8 @@ class BaseRLModel(ABC):
             tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
             tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
         except RuntimeError:
-            if tf.config.threading.get_intra_op_parallelism_threads() != self.n_cpu_tf_sess:
+            default = inspect.signature(type(self).__init__).parameters["n_cpu_tf_sess"].default  # nobody's wish
+            if self.n_cpu_tf_sess not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
                 warnings.warn(
                     f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
                     stacklevel=2,
@@ -331,10 +333,14 @@ class BaseRLModel(ABC):
                         f"training loss {train_loss:.6f}, validation loss {val_loss:.6f}"
                     )
         finally:
+            self._on_new_weights()
             self._sync()
         return self
 
     # ------------------------------------------------------------ parameters
+    def _on_new_weights(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Hook for what follows from weights that training did not find itself."""
+
     @property
     @abstractmethod
     def _policy(self) -> Any:
@@ -418,6 +424,7 @@ class BaseRLModel(ABC):
                     f"the model needs numbers of shape {shapes[name]}"
                 )
         own.assign(given)
+        self._on_new_weights()
 
     def _with_names(self, load_path: PathOrFile, parameters: Any) -> Mapping[str, np.ndarray]:
         """The parameters of a file by name; the oldest files hold them in order only."""
@@ -745,6 +752,16 @@ def check_number(name: str, value: Any, low: float, high: float = np.inf, intege
         raise ValueError(f"{name} must be {kind} {limits}, not {value!r}")
 
 
+def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    """Checks a hyperparameter that names one of a few things.
+
+    Raises:
+        ValueError: ``value`` is none of them.
+    """
+    if value not in list(choices):
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
 class ActorCriticRLModel(BaseRLModel):
     """Base of the algorithms with an actor-critic policy that learn from rollouts of their own.
 
@@ -903,20 +920,27 @@ class ActorCriticRLModel(BaseRLModel):
 
     def _make_runner(self) -> OnPolicyCollector:
         bounds = (self.action_space.low, self.action_space.high) if space_kind(self.action_space) == "Box" else None
-        policy, normalizer = self.train_model, self._vec_normalize_env
+        normalizer = self._vec_normalize_env
         timeout_discount = self.gamma if self.bootstrap_timeouts else None
         if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
             raise ValueError("bootstrap_timeouts: VecNormalize must be outside of wrappers that change observations")
         return OnPolicyCollector(
             self.env,
-            policy.step,
-            policy.value,
+            *self._acting(),
             self.n_steps,
             self.initial_state,
             bounds,
             timeout_discount,
             normalizer.normalize_obs if normalizer else None,  # infos hold observations as they were
         )
+
+    def _acting(self) -> tuple[PolicyStep, Callable[..., np.ndarray]]:
+        """How rollouts act and value observations: see `OnPolicyCollector`."""
+        return self.train_model.step, self.train_model.value
+
+    def _n_updates(self, total_timesteps: int) -> int:
+        """Number of rollouts in this many environment steps."""
+        return total_timesteps // self.n_batch
 
     def learn(
         self,
@@ -933,7 +957,7 @@ class ActorCriticRLModel(BaseRLModel):
             self._start_training(training)
             runner = self.runner
             runner.continue_training = True
-            n_updates = training.total_timesteps // self.n_batch
+            n_updates = self._n_updates(training.total_timesteps)
             for update in range(1, n_updates + 1):
                 training.update = update
                 first_step = self.num_timesteps

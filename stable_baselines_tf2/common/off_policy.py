@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -24,7 +24,51 @@ Tensor = Any
 Actions = tuple[np.ndarray, np.ndarray]
 
 
-class OffPolicyRLModel(BaseRLModel):
+class ReplayBufferFiles(ABC):
+    """Writes the ``replay_buffer`` of an algorithm to a file of its own, and reads it."""
+
+    replay_buffer: Any
+
+    @abstractmethod
+    def _make_replay_buffer(self) -> Any:
+        """An empty buffer, which has ``get_state`` and ``set_state``."""
+
+    def save_replay_buffer(self, path: PathOrFile) -> None:
+        """Writes the replay buffer to a file.
+
+        With the model's own file it makes exact resumption possible: see `load_replay_buffer`.
+
+        Args:
+            path: path (``.zip`` is added where it has no extension) or binary file object.
+
+        Raises:
+            ValueError: there is no replay buffer yet.
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        if self.replay_buffer is None:
+            raise ValueError("the model has no replay buffer before it has an environment")
+        state, arrays = self.replay_buffer.get_state()
+        write_archive(path, Archive(state=state, arrays=arrays))
+
+    def load_replay_buffer(self, path: PathOrFile) -> None:
+        """Reads the replay buffer from a file of `save_replay_buffer`, in place of what is stored.
+
+        Args:
+            path: path (also without its ``.zip``) or binary file object.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged, or its buffer has another size or kind; the old one stays.
+        """
+        archive = read_archive(path)
+        if archive.data is not None or not archive.state:
+            raise ValueError(f"{path} holds no replay buffer")
+        buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
+        buffer.set_state(archive.state, archive.arrays)
+        self.replay_buffer = buffer
+
+
+class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     """Base of the algorithms that learn from a replay buffer.
 
     The loop, logs, callbacks and files are here. A subclass builds its networks (`_build_networks`), says how it
@@ -235,40 +279,6 @@ class OffPolicyRLModel(BaseRLModel):
         """
         told = {"info": info} if self.is_using_her() else {}
         self.replay_buffer.add(obs_t, action, reward, obs_tp1, float(done), **told)
-
-    def save_replay_buffer(self, path: PathOrFile) -> None:
-        """Writes the replay buffer to a file.
-
-        With the model's own file it makes exact resumption possible: see `load_replay_buffer`.
-
-        Args:
-            path: path (``.zip`` is added where it has no extension) or binary file object.
-
-        Raises:
-            ValueError: there is no replay buffer yet.
-            OSError: the file cannot be written; an old one of that name stays.
-        """
-        if self.replay_buffer is None:
-            raise ValueError("the model has no replay buffer before it has an environment")
-        state, arrays = self.replay_buffer.get_state()
-        write_archive(path, Archive(state=state, arrays=arrays))
-
-    def load_replay_buffer(self, path: PathOrFile) -> None:
-        """Reads the replay buffer from a file of `save_replay_buffer`, in place of what is stored.
-
-        Args:
-            path: path (also without its ``.zip``) or binary file object.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or its buffer has another size or kind; the old one stays.
-        """
-        archive = read_archive(path)
-        if archive.data is not None or not archive.state:
-            raise ValueError(f"{path} holds no replay buffer")
-        buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
-        buffer.set_state(archive.state, archive.arrays)
-        self.replay_buffer = buffer
 
     # ------------------------------------------------------------ learning
     def learn(

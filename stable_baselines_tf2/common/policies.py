@@ -423,12 +423,23 @@ class ActorCriticPolicy(BasePolicy):
         Returns:
             Actions [B, …], values [B], new state, and the negative log-probability [B] of the *sampled* actions.
         """
+        return self.step_and_distribution(obs, state, mask, deterministic, noise)[:4]
+
+    def step_and_distribution(
+        self,
+        obs: Any,
+        state: Any = None,
+        mask: Any = None,
+        deterministic: bool = False,
+        noise: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+        """What `step` returns, and the parameters of the action distributions as the sampler takes them, [B, n]."""
         outputs = self.actor(*self._inputs(obs, state, mask))
         if noise is None:
             noise = self.sampler.draw_noise(self.generator, outputs.flat)
         sampled = self.sampler.sample(outputs.flat, noise)
         actions = self.sampler.mode(outputs.flat) if deterministic else sampled
-        return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled)
+        return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled), outputs.flat
 
     def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
         """Parameters of the action distributions, as probabilities.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 OnStep = Callable[[Callable[[], dict[str, Any]]], bool]
-PolicyStep = Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]]
+PolicyStep = Callable[..., tuple[Any, ...]]
 
 
 @dataclasses.dataclass
@@ -24,10 +24,13 @@ class Rollout:
     neglogp: np.ndarray  # float32, of `actions`
     starts: np.ndarray  # bool: an episode starts with this observation
     states: np.ndarray | None  # [N, 2H] recurrent states before the first step
-    last_values: np.ndarray  # [N] of the observations after the last step
+    last_obs: np.ndarray  # [N, …] observations after the last step
+    last_values: np.ndarray  # [N] of those
     last_dones: np.ndarray  # [N] bool: the last step ended an episode
     episode_infos: list[dict[str, Any]]  # what Monitor reported
     episodes: list[tuple[int, float]]  # (environment steps since the rollout's start, return) of episodes that ended
+    episode_lengths: list[int]  # steps of those
+    distributions: np.ndarray | None = None  # [N, T, n] parameters of the action distributions, if the policy tells
     returns: np.ndarray = dataclasses.field(init=False, repr=False)  # [N, T] float32, set by whoever estimates them
 
     @property
@@ -45,7 +48,8 @@ class OnPolicyCollector:
 
     Args:
         env: a vectorized environment.
-        step: ``(obs, states, dones) -> (actions, values, states, neglogp)``.
+        step: ``(obs, states, dones) -> (actions, values, states, neglogp)``, and as a fifth, where it is wanted, the
+            parameters of the action distributions.
         value: ``(obs, states, dones) -> values``.
         n_steps: T, steps of each environment in a rollout.
         initial_state: recurrent states at the start, or None.
@@ -72,7 +76,7 @@ class OnPolicyCollector:
         self.obs = env.reset()
         self.states = initial_state
         self.dones = np.zeros(env.num_envs, bool)
-        self._returns = np.zeros(env.num_envs)
+        self._returns, self._lengths = np.zeros(env.num_envs), np.zeros(env.num_envs, int)
         self.continue_training = True
 
     def run(self, on_step: OnStep | None = None) -> Rollout | None:
@@ -91,13 +95,18 @@ class OnPolicyCollector:
         starts = np.empty(shape, bool)
         obs_ = np.empty((*shape, *self.obs.shape[1:]), self.obs.dtype)
         actions_: np.ndarray  # made at the first step, whose actions show the type
+        distributions: np.ndarray | None = None
         first_states = self.states
         episode_infos: list[dict[str, Any]] = []
         episodes: list[tuple[int, float]] = []
+        episode_lengths: list[int] = []
         for t in range(self.n_steps):
-            actions, values, states, neglogp = self._step(self.obs, self.states, self.dones)
+            actions, values, states, neglogp, *told = self._step(self.obs, self.states, self.dones)
             if t == 0:
                 actions_ = np.empty((*shape, *actions.shape[1:]), actions.dtype)
+                distributions = np.empty((*shape, *told[0].shape[1:]), np.float32) if told else None
+            if distributions is not None:
+                distributions[:, t] = told[0]
             obs_[:, t], actions_[:, t], values_[:, t], neglogp_[:, t], starts[:, t] = (
                 self.obs,
                 actions,
@@ -110,13 +119,15 @@ class OnPolicyCollector:
             self.states, self.dones = states, np.asarray(dones, bool)
             rewards_[:, t] = rewards
             self._returns += rewards
+            self._lengths += 1
             for info in infos:
                 if "episode" in info:
                     episode_infos.append(info["episode"])
             if self.dones.any():
                 for i in np.flatnonzero(self.dones):
                     episodes.append(((t + 1) * n_envs, float(self._returns[i])))
-                    self._returns[i] = 0.0
+                    episode_lengths.append(int(self._lengths[i]))
+                    self._returns[i], self._lengths[i] = 0.0, 0
                 if self._timeout_discount is not None:
                     self._bootstrap_timeouts(rewards_[:, t], infos, states)
             if on_step is not None and not on_step(
@@ -146,10 +157,13 @@ class OnPolicyCollector:
             neglogp_,
             starts,
             first_states,
+            self.obs,
             last_values,
             self.dones,
             episode_infos,
             episodes,
+            episode_lengths,
+            distributions,
         )
 
     def _bootstrap_timeouts(self, rewards: np.ndarray, infos: list[dict[str, Any]], states: np.ndarray | None) -> None:

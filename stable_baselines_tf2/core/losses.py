@@ -122,3 +122,91 @@ def choose(values: Tensor, actions: Tensor) -> Tensor:
     """The entries of ``values`` [B, n] at ``actions`` [B]."""
     # A product with a one-hot matrix: the gradient of a gather would be a scatter, which costs more for few actions.
     return tf.reduce_sum(values * tf.one_hot(actions, values.shape[1]), axis=1)
+
+
+# ------------------------------------------------------- replayed trajectories: ACER (https://arxiv.org/abs/1611.01224)
+
+ACER_EPSILON = 1e-6  # keeps divisions and logarithms finite, and is part of ACER's numbers
+
+
+def linear_recurrence(x: Tensor, decay: Tensor) -> Tensor:
+    """Solves ``y_t = x_t + decay_t · y_tp1`` backwards in time, with ``y_T = 0``; all three are [T, …].
+
+    Works by doubling, as `returns.discounted_sum` does: log2(T) operations on whole tensors.
+    """
+    n_steps, reach = x.shape[0], 1
+    while reach < n_steps:
+        x = tf.concat([x[:-reach] + decay[:-reach] * x[reach:], x[-reach:]], axis=0)
+        decay = tf.concat([decay[:-reach] * decay[reach:], tf.zeros_like(decay[-reach:])], axis=0)
+        reach *= 2
+    return x
+
+
+def retrace(r_t: Tensor, done_t: Tensor, q_tm1: Tensor, v: Tensor, rho_tm1: Tensor, gamma: float) -> Tensor:
+    """Retrace targets for the values of actions (Munos et al. 2016, https://arxiv.org/abs/1606.02647).
+
+    ``G_t = r_t + γ (1 - done_t) (min(1, ρ_t) (G_tp1 - Q_t) + V_t)``; the end of the trajectory is valued with ``V_T``.
+
+    Args:
+        r_t: rewards of T steps, [T, …].
+        done_t: 1 where a step ended its episode, [T, …].
+        q_tm1: values of the actions taken, [T, …].
+        v: values of all T + 1 observations, [T + 1, …].
+        rho_tm1: probabilities of the actions taken now, over those with which they were taken, [T, …].
+        gamma: discount γ.
+
+    Returns:
+        Targets for ``q_tm1``, [T, …]; differentiable.
+    """
+    goes_on = gamma * (1.0 - done_t)
+    nothing = tf.zeros_like(q_tm1[:1])  # after the last step there is no action to correct for
+    trace_t = tf.concat([tf.minimum(1.0, rho_tm1[1:]), nothing], axis=0)
+    q_t = tf.concat([q_tm1[1:], nothing], axis=0)
+    return linear_recurrence(r_t + goes_on * (v[1:] - trace_t * q_t), goes_on * trace_t)
+
+
+def importance_truncation(
+    pi: Tensor, mu: Tensor, actions: Tensor, q_target: Tensor, q: Tensor, v: Tensor, limit: float
+) -> tuple[Tensor, Tensor]:
+    """Weights W of ACER's policy gain ``mean(Σ_a W_a log π(a|s))``: truncated importance sampling, and its correction.
+
+    The action taken counts with ``min(c, ρ) (Q_target - V)`` (eq. 7, first term); all actions count with
+    ``max(0, 1 - c / ρ_a) π_a (Q_a - V)``, which corrects for the truncation (second term).
+
+    Args:
+        pi: probabilities of all actions now, [B, n].
+        mu: probabilities with which actions were taken, [B, n].
+        actions: actions taken, [B].
+        q_target: `retrace` targets, [B].
+        q: values of all actions, [B, n].
+        v: values of observations, [B].
+        limit: c, the largest ratio that counts in the first term.
+
+    Returns:
+        Both weights, [B, n], not differentiated.
+    """
+    v = v[:, tf.newaxis]
+    rho = pi / (mu + ACER_EPSILON)
+    truncated = tf.one_hot(actions, pi.shape[1]) * tf.minimum(limit, rho) * (q_target[:, tf.newaxis] - v)
+    correction = tf.nn.relu(1.0 - limit / (rho + ACER_EPSILON)) * pi * (q - v)
+    return tf.stop_gradient(truncated), tf.stop_gradient(correction)
+
+
+def trust_region_adjustment(gain: Tensor, average: Tensor, pi: Tensor, delta: float) -> tuple[Tensor, Tensor]:
+    """How far ACER draws the policy gain's gradient back, so that ``k · g <= δ`` (eq. 12).
+
+    k is the gradient of the Kullback-Leibler divergence of the policy from an average policy, by π. What remains of the
+    gain is ``g - adjustment · k``.
+
+    Args:
+        gain: g, gradient of the gain by the probabilities, [B, n].
+        average: probabilities of the average policy, [B, n].
+        pi: probabilities of the policy, [B, n].
+        delta: δ.
+
+    Returns:
+        The adjustment [B] and k [B, n].
+    """
+    k = -average / (pi + ACER_EPSILON)
+    excess = tf.reduce_sum(k * gain, axis=1) - delta
+    return tf.maximum(0.0, excess / (tf.reduce_sum(tf.square(k), axis=1) + ACER_EPSILON)), k

@@ -72,9 +72,9 @@ class Parameters:
             variable.assign(value)
         return []
 
-    def arrays(self) -> list[np.ndarray]:
-        """The weights as arrays, views of the vector that must not be written to."""
-        flat = self.vector.numpy()
+    def arrays(self, vector: tf.Tensor | None = None) -> list[np.ndarray]:
+        """The weights (or those in another vector) as arrays, views of the vector that must not be written to."""
+        flat = (self.vector if vector is None else vector).numpy()
         return [
             flat[place] if len(shape) == 1 else flat[place].reshape(shape)
             for place, shape in zip(self._places, self.shapes, strict=True)
@@ -102,9 +102,9 @@ class Parameters:
             raise ValueError(f"the weights {', '.join(names)} do not stand in this order among {', '.join(self.names)}")
         return slice(self._places[first].start, self._places[last - 1].stop)
 
-    def as_dict(self) -> OrderedDict[str, np.ndarray]:
-        """Copies of the weights by legacy name, in the legacy order."""
-        return OrderedDict((name, array.copy()) for name, array in zip(self.names, self.arrays(), strict=True))
+    def as_dict(self, vector: tf.Tensor | None = None) -> OrderedDict[str, np.ndarray]:
+        """Copies of the weights (or those in another vector) by legacy name, in the legacy order."""
+        return OrderedDict((name, array.copy()) for name, array in zip(self.names, self.arrays(vector), strict=True))
 
     def assign(self, values: Mapping[str, np.ndarray]) -> None:
         """Sets the named weights; shapes must have been checked."""

@@ -148,7 +148,7 @@ def minibatch_steps(
 
 
 def consecutive_steps(
-    step: Step, vector: Tensor, state: State, batches: Batch, n_statistics: int
+    step: Step, vector: Tensor, state: State, batches: Batch, n_statistics: int, n_steps: Tensor | None = None
 ) -> tuple[Tensor, State, Tensor]:
     """One step on each of K batches.
 
@@ -158,26 +158,33 @@ def consecutive_steps(
         state: optimizer state.
         batches: what the steps take, each array [K, …].
         n_statistics: number of statistics of one step.
+        n_steps: how many of the batches count, 1 to K; the statistics of the others are zeros. All count if None.
 
     Returns:
         New weights, new optimizer state, statistics [K, n_statistics].
     """
-    n_steps = next(iter(batches.values())).shape[0]
     return _loop(
         step,
         vector,
         state,
         lambda k: {name: array[k] for name, array in batches.items()},
-        n_steps,
+        next(iter(batches.values())).shape[0],
         n_statistics,
+        n_steps,
     )
 
 
 def _loop(
-    step: Step, vector: Tensor, state: State, batch: Callable[[Any], Batch], n_steps: int, n_statistics: int
+    step: Step,
+    vector: Tensor,
+    state: State,
+    batch: Callable[[Any], Batch],
+    most: int,
+    n_statistics: int,
+    n_steps: Tensor | None = None,
 ) -> tuple[Tensor, State, Tensor]:
-    """``n_steps`` steps, on ``batch(0)`` and so on."""
-    if n_steps == 1:
+    """``n_steps`` steps (``most`` if None), on ``batch(0)`` and so on."""
+    if most == 1:
         vector, state, values = step(vector, state, batch(0))
         return vector, state, values[tf.newaxis]
 
@@ -185,8 +192,9 @@ def _loop(
         vector, state, values = step(vector, state, batch(k))
         return k + 1, vector, state, tf.tensor_scatter_nd_update(statistics, [[k]], values[tf.newaxis])
 
-    loop = (tf.constant(0), vector, state, tf.zeros((n_steps, n_statistics)))
-    _, vector, state, statistics = tf.while_loop(lambda k, *_: k < n_steps, body, loop)
+    end = tf.constant(most) if n_steps is None else n_steps
+    loop = (tf.constant(0), vector, state, tf.zeros((most, n_statistics)))
+    _, vector, state, statistics = tf.while_loop(lambda k, *_: k < end, body, loop)
     return vector, state, statistics
 
 

@@ -48,6 +48,8 @@ def test_rollout():
     assert rollout.flat(rollout.obs).shape == (10, 2)
     assert rollout.episodes == [(6, 6.0)]  # after three steps of two environments
     assert rollout.states is None and rollout.neglogp.dtype == rollout.values.dtype == np.float32
+    np.testing.assert_array_equal(rollout.last_obs, [[2, 1], [5, 0]])
+    assert rollout.episode_lengths == [3] and rollout.distributions is None
 
 
 def test_the_next_rollout_goes_on():
@@ -56,7 +58,7 @@ def test_the_next_rollout_goes_on():
     rollout = runner.run()
     np.testing.assert_array_equal(rollout.rewards, [[3, 1, 2, 3, 1], [60, 10, 20, 30, 40]])
     np.testing.assert_array_equal(rollout.starts, [[0, 1, 0, 0, 1], [0, 1, 0, 0, 0]])
-    assert rollout.episodes == [(2, 6.0), (2, 210.0), (8, 6.0)]
+    assert rollout.episodes == [(2, 6.0), (2, 210.0), (8, 6.0)] and rollout.episode_lengths == [3, 6, 3]
 
 
 def test_recurrent_states():
@@ -66,6 +68,13 @@ def test_recurrent_states():
     np.testing.assert_array_equal(second.states, [[2], [5]])
     np.testing.assert_array_equal([state[0, 0] for _, state, _ in policy.noted], [0, 1, 2, 3, 1, 2, 3, 1, 2, 3])
     np.testing.assert_array_equal([done[0] for _, _, done in policy.noted], [0, 0, 0, 1, 0, 0, 1, 0, 0, 1])
+
+
+def test_distributions():
+    runner, policy = collector()
+    runner._step = lambda *inputs: (*policy.step(*inputs), inputs[0] * 2)
+    rollout = runner.run()
+    np.testing.assert_array_equal(rollout.distributions, rollout.obs * 2)
 
 
 def test_stopping():

@@ -1,10 +1,17 @@
 """Compiled phases: minibatches in one call, traced once for each combination of shapes."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from stable_baselines_tf2.core.optimizers import Adam, RMSProp
-from stable_baselines_tf2.core.phases import CompiledPhase, gradient_step, minibatch_steps, shuffled_minibatches
+from stable_baselines_tf2.core.phases import (
+    CompiledPhase,
+    consecutive_steps,
+    gradient_step,
+    minibatch_steps,
+    shuffled_minibatches,
+)
 
 
 def quadratic(target):
@@ -95,3 +102,22 @@ def test_shuffled_minibatches_visit_everything_once_in_each_epoch():
     epochs = rows.reshape(3, 20)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(20), (3, 1)))
     assert not np.array_equal(epochs[0], epochs[1])
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_some_of_the_steps(jit_compile):
+    """How many of the batches count is a tensor: no number is traced anew."""
+
+    def step(vector, state, batch):
+        return vector + batch["x"], state, tf.stack([batch["x"][0]])
+
+    def phase(vector, state, inputs):
+        return consecutive_steps(step, vector, state, {"x": inputs["x"]}, 1, inputs["n"])
+
+    compiled = CompiledPhase(phase, jit_compile, in_caller=jit_compile)
+    x = np.float32([[1], [2], [4], [8]])
+    for n, total in ((1, 1), (3, 7), (4, 15)):
+        vector, _, statistics = compiled(tf.zeros(1), {}, {"x": x, "n": np.int32(n)})
+        assert vector.numpy() == [total]
+        np.testing.assert_array_equal(statistics[:, 0], [1, 2, 4, 8][:n] + [0] * (4 - n))
+    assert compiled.n_traces == 1

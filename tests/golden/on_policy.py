@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from typing import Any
@@ -82,7 +83,7 @@ def _forward(
     return results, new_state
 
 
-@driver("forward", "A2C", "PPO2")
+@driver("forward", "A2C", "ACER", "PPO2")
 def forward(case: Case) -> dict[str, Any]:
     """Acting, step by step for recurrent policies."""
     model = make_model(case)
@@ -150,4 +151,35 @@ def a2c_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         statistics = model._train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]))
         results |= {f"step/{k}/loss/{name}": value for name, value in statistics.items()} | _parameters(model, k)
+    return results
+
+
+@driver("update", "ACER")
+def acer_update(case: Case) -> dict[str, Any]:
+    """One gradient step for each step."""
+    if case.id.startswith("pretrain"):
+        return _pretrain(case)
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        inputs = case.under(f"step/{k}/in/")
+        names = {"obs": "obs", "actions": "actions", "rewards": "rewards", "mus": "mus", "dones": "dones"}
+        if "states" in inputs:
+            names["starts"] = "masks"
+        batches = {name: inputs[key][np.newaxis] for name, key in names.items()}
+        batches |= {name: batches[name].astype(np.float32) for name in ("dones", "starts") if name in batches}
+        batches |= {"states": inputs["states"]} if "states" in inputs else {}
+        statistics = model._train(batches, float(inputs["learning_rate"]))
+        results |= {f"step/{k}/loss/{name}": value for name, value in statistics.items()} | _parameters(model, k)
+        results |= {f"step/{k}/aux/ema/{name}": value for name, value in model.average_parameters.items()}
+    return results
+
+
+@driver("function", "stable_baselines.acer.acer_simple.q_retrace")
+def q_retrace(case: Case) -> dict[str, Any]:
+    function = importlib.import_module("stable_baselines_tf2.acer.acer_simple").q_retrace
+    results = {}
+    for i, a in case.argument_sets():
+        tensors = {name: tf.constant(a[name]) for name in ("rewards", "dones", "q_i", "values", "rho_i")}
+        sizes = {"n_envs": int(a["n_envs"]), "n_steps": int(a["n_steps"]), "gamma": float(a["gamma"])}
+        results[f"result/{i}/out"] = function(**tensors, **sizes).numpy()
     return results

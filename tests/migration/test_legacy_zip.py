@@ -61,6 +61,8 @@ def test_acts_as_the_original(agent, path):
         check_distribution(model, obs, expected)
     if "values" in expected and agent["algo"].upper() in ON_POLICY:
         check(model.value(obs), expected["values"])
+    if agent["algo"].upper() == "ACER":
+        check(model.train_model(tf.constant(obs)).q_value, expected["q_values"])
     if agent["algo"].upper() == "DQN":
         check(model.step_model.q_values(obs), expected["q_values"])
         check(model.action_probability(obs), expected["action_probability"])

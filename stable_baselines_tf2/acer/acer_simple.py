@@ -1,0 +1,493 @@
+"""Actor-critic with experience replay (Wang et al. 2016, https://arxiv.org/abs/1611.01224).
+
+Each update collects ``n_steps`` steps of every environment and learns from them, then from a random number of rollouts
+out of a replay buffer. The values of actions follow Retrace targets. The policy follows importance-weighted advantages,
+truncated and corrected for the truncation, within a trust region around an average of its own past. The steps of one
+update are one compiled call.
+
+As in the original, the value of an observation is that of its actions, Σ_a π(a|s) Q(s, a), and the head ``vf`` is not
+trained; within the trust region the entropy has no gradient, so that ``ent_coef`` only counts with
+``trust_region=False``; and recurrent policies learn from every rollout with a memory that starts empty.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.acer.buffer import Buffer, Sequences
+from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice, check_number
+from stable_baselines_tf2.common.off_policy import ReplayBufferFiles
+from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.acting import CompiledActor
+from stable_baselines_tf2.core.collect import PolicyStep, Rollout
+from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State, clip_by_global_norm
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+
+Tensor = Any
+AVERAGE = "average"  # the averaged weights, next to the optimizer's state
+
+
+class ACER(ReplayBufferFiles, ActorCriticRLModel):
+    """Actor-critic with experience replay, for discrete actions.
+
+    Args:
+        policy: an actor-critic policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        n_steps: steps of each environment in a rollout.
+        num_procs: outdated name of ``n_cpu_tf_sess``.
+        q_coef: weight of the loss of action values.
+        ent_coef: weight of the entropy in the loss; without effect within the trust region.
+        max_grad_norm: largest norm of the gradient; None for no limit.
+        learning_rate: RMSProp's step size at the start.
+        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        rprop_alpha: decay of RMSProp's mean square.
+        rprop_epsilon: RMSProp's epsilon, inside of the root.
+        buffer_size: steps of each environment that are kept for replay.
+        replay_ratio: mean number of replayed rollouts for each new one (a Poisson distribution); 0 replays nothing.
+        replay_start: steps of each environment before replay starts.
+        correction_term: largest importance weight c of the action taken.
+        trust_region: keep the policy near its average.
+        alpha: decay of the average of the weights.
+        delta: bound δ on the policy's move away from the average.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of observations and weights (slow, large).
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads; None, for all cores, is faster with images.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end. The value is that of the time at which it was collected.
+
+    Raises:
+        NotImplementedError: continuous actions.
+        ValueError: an argument that makes no sense, other actions than Discrete, or an unknown policy.
+        MemoryError: the replay buffer would be larger than this machine's memory.
+
+    Warns:
+        UserWarning: replay never starts, as the buffer is too small.
+    """
+
+    saved = (
+        "gamma",
+        "n_steps",
+        "q_coef",
+        "ent_coef",
+        "max_grad_norm",
+        "learning_rate",
+        "lr_schedule",
+        "rprop_alpha",
+        "rprop_epsilon",
+        "buffer_size",
+        "replay_ratio",
+        "replay_start",
+        "correction_term",
+        "trust_region",
+        "alpha",
+        "delta",
+        "bootstrap_timeouts",
+    )
+    _statistics: ClassVar[tuple[str, ...]] = (
+        "loss",
+        "loss_q",
+        "entropy",
+        "loss_policy",
+        "loss_f",
+        "loss_bc",
+        "explained_variance",
+        "norm_grads",
+    )
+    _trust_region_statistics: ClassVar[tuple[str, ...]] = (
+        "norm_grads_q",
+        "norm_grads_policy",
+        "avg_norm_grads_f",
+        "avg_norm_k",
+        "avg_norm_g",
+        "avg_norm_k_dot_g",
+        "avg_norm_adj",
+    )
+    _loss_tags: ClassVar[dict[str, str]] = {
+        "entropy": "loss/entropy_loss",
+        "loss_policy": "loss/policy_gradient_loss",
+        "loss_q": "loss/value_function_loss",
+        "loss": "loss/loss",
+        "rewards": "input_info/rewards",
+        "learning_rate": "input_info/learning_rate",
+        "advantage": "input_info/advantage",
+        "action_probability": "input_info/action_probability",
+    }
+
+    def __init__(
+        self,
+        policy: type[ActorCriticPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        n_steps: int = 20,
+        num_procs: int | None = None,
+        q_coef: float = 0.5,
+        ent_coef: float = 0.01,
+        max_grad_norm: float | None = 10,
+        learning_rate: float = 7e-4,
+        lr_schedule: str = "linear",
+        rprop_alpha: float = 0.99,
+        rprop_epsilon: float = 1e-5,
+        buffer_size: int = 5000,
+        replay_ratio: float = 4,
+        replay_start: int = 1000,
+        correction_term: float = 10.0,
+        trust_region: bool = True,
+        alpha: float = 0.99,
+        delta: float = 1,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = 1,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        if num_procs is not None:
+            warnings.warn("num_procs is outdated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
+            n_cpu_tf_sess = num_procs
+        self.replay_buffer: Buffer | None = None
+        super().__init__(
+            policy,
+            env,
+            _init_setup_model,
+            verbose,
+            requires_vec_env=True,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.gamma, self.n_steps = gamma, n_steps
+        self.q_coef, self.ent_coef, self.max_grad_norm = q_coef, ent_coef, max_grad_norm
+        self.learning_rate, self.lr_schedule = learning_rate, lr_schedule
+        self.rprop_alpha, self.rprop_epsilon = rprop_alpha, rprop_epsilon
+        self.buffer_size, self.replay_ratio, self.replay_start = buffer_size, replay_ratio, replay_start
+        self.correction_term, self.trust_region, self.alpha, self.delta = correction_term, trust_region, alpha, delta
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+        self.learning_rate_schedule: Scheduler | None = None
+        self._first_step = 0  # of this call of learn()
+        self._episodes: deque[tuple[float, int]] = deque(maxlen=40)  # returns and lengths of the last ones
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_arguments(self, n_envs: int | None) -> None:
+        super()._check_arguments(n_envs)
+        kind = space_kind(self.action_space)
+        if kind == "Box":
+            raise NotImplementedError(f"ACER needs Discrete actions, not the continuous ones of {self.action_space}")
+        if kind != "Discrete":
+            raise ValueError(f"ACER needs Discrete actions, not {self.action_space}")
+        check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
+        for name in ("rprop_alpha", "alpha"):
+            check_number(name, getattr(self, name), 0.0, 1.0)
+        for name in ("rprop_epsilon", "replay_ratio", "replay_start", "correction_term", "delta"):
+            check_number(name, getattr(self, name), 0.0)
+        check_number("buffer_size", self.buffer_size, self.n_steps if self.replay_ratio else 0, integer=True)
+        if self.replay_ratio and self.replay_start // self.n_steps > self.buffer_size // self.n_steps:
+            warnings.warn(
+                f"replay_start={self.replay_start} is more than buffer_size={self.buffer_size}: nothing is replayed",
+                stacklevel=2,
+            )
+
+    def setup_model(self) -> None:
+        """Creates the policy, the optimizer, the compiled update and, where there is an environment, the replay buffer.
+
+        Raises:
+            NotImplementedError: continuous actions.
+            ValueError: the spaces or arguments do not fit.
+            MemoryError: the replay buffer would be larger than this machine's memory.
+        """
+        super().setup_model()
+        self._on_new_weights()
+        if self.env is not None and self.replay_ratio:
+            self.replay_buffer = self._make_replay_buffer()
+
+    def _take_env(self, env: Any) -> None:
+        super()._take_env(env)
+        if self.replay_buffer is not None and self.replay_buffer.n_env != env.num_envs:
+            self.replay_buffer = None
+
+    def _make_replay_buffer(self) -> Buffer:
+        if self.env is None:
+            raise ValueError("env: the size of the replay buffer depends on the environments; set_env() gives them")
+        return Buffer(self.env, self.n_steps, self.buffer_size)
+
+    def _make_optimizer(self) -> Optimizer:
+        return RMSProp(self.rprop_alpha, self.rprop_epsilon)
+
+    def _on_new_weights(self) -> None:
+        self._optimizer_state[AVERAGE] = self._trained.vector
+
+    @property
+    def average_parameters(self) -> dict[str, np.ndarray]:
+        """The weights of the average policy, by legacy name."""
+        return self._parameters.as_dict(self._optimizer_state[AVERAGE])
+
+    # ------------------------------------------------------------ the update
+    def _build_update(self) -> None:
+        policy = self.train_model
+        # With XLA a call makes several steps, by the mean number and some more, as each new number would be compiled.
+        several = policy.compiles_well and self.replay_ratio > 0
+        self._steps_of_a_call = 1 + int(np.ceil(self.replay_ratio + 4 * np.sqrt(self.replay_ratio))) if several else 1
+        self._phase = CompiledPhase(
+            self._training_phase,
+            jit_compile=several or (policy.compiles_well and policy.recurrent),
+            in_caller=policy.compiles_well,
+        )
+
+    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
+        batches = dict(inputs)
+        shared = {name: batches.pop(name) for name in ("learning_rate", "states") if name in batches}
+        n_steps = batches.pop("n_steps")
+
+        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+            return self._gradient_step(vector, state, batch | shared)
+
+        return consecutive_steps(step, vector, state, batches, len(self._names), n_steps)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The statistics of a step, in order."""
+        return (*self._statistics, *(self._trust_region_statistics if self.trust_region else ()), "advantage")
+
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step of RMSProp, and of the average of the weights."""
+        sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
+        network = batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps + 1
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(vector)
+            outputs = self.train_model.with_weights(vector, *network)
+            probabilities = tf.nn.softmax(outputs.policy)
+            values = tf.reduce_sum(probabilities * outputs.q_value, axis=1)
+            pi, q = strip(probabilities, *sequences), strip(outputs.q_value, *sequences)  # without the last observation
+            v = strip(values, *sequences, flat=True)
+            q_taken, pi_taken, mu_taken = (get_by_index(x, batch["actions"]) for x in (q, pi, batch["mus"]))
+            rho = pi_taken / (mu_taken + losses.ACER_EPSILON)
+            q_target = tf.stop_gradient(
+                q_retrace(batch["rewards"], batch["dones"], q_taken, values, rho, *sequences, self.gamma)
+            )
+            loss_q = 0.5 * losses.squared_error(q_taken, q_target)
+            weighted_loss_q = self.q_coef * loss_q
+            entropy = tf.reduce_sum(outputs.distribution.entropy())
+            truncated, correction = losses.importance_truncation(
+                pi, batch["mus"], batch["actions"], q_target, q, v, self.correction_term
+            )
+            gain = (truncated + correction) / (pi + losses.ACER_EPSILON)  # gradient of the gain by the probabilities
+            kept = gain
+            if self.trust_region:
+                average = self.train_model.with_weights(state[AVERAGE], *network)
+                adjustment, k = losses.trust_region_adjustment(
+                    gain, strip(tf.nn.softmax(average.policy), *sequences), pi, self.delta
+                )
+                kept = gain - adjustment[:, tf.newaxis] * k
+            # What has this gradient: the gain itself where nothing was taken away from it.
+            surrogate = -tf.reduce_mean(tf.reduce_sum(tf.stop_gradient(kept) * pi, axis=1))
+            if not self.trust_region:
+                surrogate -= self.ent_coef * entropy
+        gradient_policy, gradient_q = tape.gradient(surrogate, vector), tape.gradient(weighted_loss_q, vector)
+        gradient = gradient_policy + gradient_q
+        log_pi = tf.math.log(pi + losses.ACER_EPSILON)
+        loss_f = -tf.reduce_mean(tf.reduce_sum(truncated * log_pi, axis=1))
+        loss_bc = -tf.reduce_mean(tf.reduce_sum(correction * log_pi, axis=1))
+        loss = loss_f + loss_bc + weighted_loss_q - self.ent_coef * entropy
+        explained_variance = q_explained_variance(tf.reshape(q_taken, sequences), tf.reshape(q_target, sequences))
+        statistics = [loss, loss_q, entropy, loss_f + loss_bc, loss_f, loss_bc, explained_variance, tf.norm(gradient)]
+        if self.trust_region:
+            k_dot_g = tf.reduce_sum(k * gain, axis=1)
+            statistics += [tf.norm(gradient_q), tf.norm(gradient_policy), avg_norm(kept), avg_norm(k), avg_norm(gain)]
+            statistics += [tf.reduce_mean(tf.abs(k_dot_g)), tf.reduce_mean(tf.abs(adjustment))]
+        statistics.append(tf.reduce_mean(q_target - v))
+        gradient = clip_by_global_norm(gradient, self.max_grad_norm)
+        vector, new_state = self._optimizer.step(vector, gradient, state, batch["learning_rate"])
+        new_state[AVERAGE] = self.alpha * state[AVERAGE] + (1.0 - self.alpha) * vector
+        return vector, new_state, tf.stack(statistics)
+
+    def _train(self, batches: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
+        """Makes the compiled steps; returns the statistics of the first.
+
+        Args:
+            batches: one for each of K steps, at most ``_steps_of_a_call``: obs [K, N · (T + 1), …], actions, rewards,
+                dones [K, N · T], mus [K, N · T, n]; with a recurrent policy also starts [K, N · (T + 1)] and, for all
+                steps, states [N, 2H].
+            learning_rate: step size.
+        """
+        n_steps = len(batches["rewards"])
+        inputs: dict[str, np.ndarray | np.generic] = {
+            name: array if name == "states" else _padded(array, self._steps_of_a_call)
+            for name, array in batches.items()
+        }
+        inputs |= {"learning_rate": np.float32(learning_rate), "n_steps": np.int32(n_steps)}
+        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        self._advance(vector, state, {"the loss": statistics[:n_steps]}, f"the update at step {self.num_timesteps}")
+        return dict(zip(self._names, map(float, statistics[0]), strict=True))
+
+    def _sequences(self, rollout: Rollout) -> Sequences:
+        """A rollout in the form of the replay buffer."""
+        logits = rollout.distributions
+        assert logits is not None  # `_acting` tells them
+        mus = self.train_model.sampler.probabilities(rollout.flat(logits)).reshape(logits.shape)
+        obs = np.concatenate([rollout.obs, rollout.last_obs[:, np.newaxis]], axis=1)
+        masks = np.concatenate([rollout.starts, rollout.last_dones[:, np.newaxis]], axis=1)
+        return obs, rollout.actions, rollout.rewards, mus, rollout.dones, masks
+
+    def _batches(self, sequences: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+        """What `_train` takes, from the arrays [K, N, …] of `Buffer.gather`."""
+        obs, actions, rewards, mus, dones, masks = (
+            array.reshape(len(array), -1, *array.shape[3:]) for array in sequences
+        )
+        batches = {"obs": obs, "actions": actions, "rewards": rewards, "mus": mus, "dones": dones.astype(np.float32)}
+        if self.initial_state is not None:
+            batches |= {"starts": masks.astype(np.float32), "states": self.initial_state}
+        return batches
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        self._episodes.extend(zip((total for _, total in rollout.episodes), rollout.episode_lengths, strict=True))
+        schedule, buffer = self.learning_rate_schedule, self.replay_buffer
+        assert schedule is not None  # since the start of training
+        learning_rate = schedule.value_steps(min(self.num_timesteps - self._first_step, training.total_timesteps))
+        new = self._sequences(rollout)
+        # What is not finite stops training now; it must not come back out of the buffer.
+        if buffer is None or not all(np.isfinite(array).all() for array in new if array.dtype.kind == "f"):
+            statistics = self._train(self._batches(array[np.newaxis] for array in new), learning_rate)
+        else:
+            buffer.put(*new)
+            which = buffer.newest()
+            if buffer.has_atleast(self.replay_start):
+                replayed = buffer.sample_indices(self.generator.poisson(self.replay_ratio), self.generator)
+                which = np.concatenate([which, replayed])
+            calls = np.split(which, range(self._steps_of_a_call, len(which), self._steps_of_a_call))
+            statistics, *_ = [self._train(self._batches(buffer.gather(idx)), learning_rate) for idx in calls]
+        if training.writer is not None:
+            statistics |= {"rewards": float(np.mean(rollout.rewards)), "learning_rate": float(learning_rate)}
+            statistics |= {"action_probability": float(np.mean(new[3]))}
+        return statistics
+
+    # ------------------------------------------------------------ learning
+    def _acting(self) -> tuple[PolicyStep, Callable[..., np.ndarray]]:
+        policy = self.train_model
+        if not self.bootstrap_timeouts:
+            return policy.step_and_distribution, policy.value
+        actor = CompiledActor(self._forward, policy.params, policy.preprocessor.spec, policy.initial_state)
+        return policy.step_and_distribution, lambda *inputs: actor(*policy._inputs(*inputs)).value
+
+    def _forward(self, vector: Tensor, obs: Tensor, state: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What `CompiledActor` compiles, with the values of observations as the update sees them."""
+        recurrent = self.train_model.recurrent
+        outputs = self.train_model.with_weights(vector, obs, *((state, mask) if recurrent else ()))
+        value = tf.reduce_sum(tf.nn.softmax(outputs.policy) * outputs.q_value, axis=1)
+        return outputs.policy, value, outputs.state if recurrent else state
+
+    def _start_training(self, training: Training) -> None:
+        self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
+        self._first_step = self.num_timesteps
+        self._episodes.clear()
+        if self.replay_buffer is None and self.replay_ratio:
+            self.replay_buffer = self._make_replay_buffer()
+
+    def _n_updates(self, total_timesteps: int) -> int:
+        return -(-total_timesteps // self.n_batch)
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        returns, lengths = zip(*self._episodes, strict=True) if self._episodes else ((0.0,), (0.0,))
+        return {
+            "total_timesteps": self.num_timesteps,
+            "fps": training.fps,
+            "mean_episode_length": float(np.mean(lengths)),
+            "mean_episode_reward": float(np.mean(returns)),
+            **{name: statistics[name] for name in self._names[:-1]},
+        }
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "ACER",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> ACER:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+
+def _padded(array: np.ndarray, length: int) -> np.ndarray:
+    """The array with zeros behind it, [length, …]."""
+    if len(array) == length:
+        return array
+    padded = np.zeros((length, *array.shape[1:]), array.dtype)
+    padded[: len(array)] = array
+    return padded
+
+
+def get_by_index(input_tensor: Tensor, idx: Tensor) -> Tensor:
+    """The entries of ``input_tensor`` [B, n] at ``idx`` [B]."""
+    return losses.choose(input_tensor, idx)
+
+
+def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:
+    """Leaves the last step of every environment out.
+
+    Args:
+        var: rows of ``n_steps + 1`` steps, environment by environment, [n_envs · (n_steps + 1), n].
+        n_envs: number of environments.
+        n_steps: number of steps that remain.
+        flat: one number per row, not a vector.
+
+    Returns:
+        [n_envs · n_steps, n], or without n if ``flat``.
+    """
+    rest = () if flat else var.shape[1:]
+    return tf.reshape(tf.reshape(var, (n_envs, n_steps + 1, *rest))[:, :-1], (-1, *rest))
+
+
+def q_retrace(
+    rewards: Tensor, dones: Tensor, q_i: Tensor, values: Tensor, rho_i: Tensor, n_envs: int, n_steps: int, gamma: float
+) -> Tensor:
+    """Retrace targets of the values of actions: `losses.retrace` on flat batches, environment by environment.
+
+    Args:
+        rewards: [n_envs · n_steps], as are the others but one.
+        dones: 1 where a step ended its episode.
+        q_i: values of the actions taken.
+        values: values of observations, [n_envs · (n_steps + 1)].
+        rho_i: importance weights of the actions taken.
+        n_envs: number of environments.
+        n_steps: number of steps.
+        gamma: discount γ.
+
+    Returns:
+        Targets, [n_envs · n_steps].
+    """
+
+    def time_major(flat: Tensor, n: int) -> Tensor:
+        return tf.transpose(tf.reshape(flat, (n_envs, n)))
+
+    targets = losses.retrace(
+        time_major(rewards, n_steps),
+        time_major(dones, n_steps),
+        time_major(q_i, n_steps),
+        time_major(values, n_steps + 1),
+        time_major(rho_i, n_steps),
+        gamma,
+    )
+    return tf.reshape(tf.transpose(targets), (-1,))
+
+
+__all__ = ["ACER", "get_by_index", "q_retrace", "strip"]
