@@ -293,6 +293,17 @@ class BaseRLModel(ABC):
         """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
         raise NotImplementedError
 
+    def _deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+        """What ``predict(deterministic=True)`` gives, in TensorFlow: actions [B, …] and, with memory, its new state.
+
+        Args:
+            vector: weights.
+            obs: raw observations, [B, …].
+            memory: of recurrent policies the state [B, n] and the episode starts [B].
+        """
+        outputs = self._imitate(vector, obs)
+        return (tf.argmax(outputs, axis=-1) if space_kind(self.action_space) == "Discrete" else outputs,)
+
     def pretrain(
         self,
         dataset: Any,
@@ -561,6 +572,44 @@ class BaseRLModel(ABC):
             return
         state, arrays = self._training_state()
         write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), state, arrays))
+
+    def export(self, directory: str | os.PathLike) -> None:
+        """Writes the deterministic policy as a TensorFlow SavedModel, to act without this library.
+
+        Its signature ``serving_default`` takes a batch of observations as ``observation`` and gives ``action``, which
+        is what ``predict(deterministic=True)`` gives. A recurrent policy also takes ``state`` [B, n] and ``mask`` [B]
+        (float32, 1 where an episode starts) and gives the new ``state``.
+
+        Args:
+            directory: folder to write; an earlier export there is replaced.
+
+        Raises:
+            FileExistsError: the folder exists and is no SavedModel.
+            OSError: it cannot be written; an earlier export stays.
+        """
+        from stable_baselines_tf2.common.export import write_saved_model
+
+        write_saved_model(self, directory)
+
+    def to_tflite(self, path: str | os.PathLike | None = None) -> bytes:
+        """The deterministic policy as a TensorFlow Lite model, with the signature of `export`.
+
+        Args:
+            path: file to write as well; None writes nothing.
+
+        Returns:
+            The model's bytes.
+
+        Raises:
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        from stable_baselines_tf2.common.export import tflite_model
+
+        content = tflite_model(self)
+        if path is not None:
+            with atomic_write(path) as file:
+                file.write(content)
+        return content
 
     @classmethod
     def load(
@@ -975,24 +1024,6 @@ class ActorCriticRLModel(BaseRLModel):
                     training.log_table(self._table(rollout, training, statistics))
         return self
 
-    def _expert_batch(self, obs: Any, actions: Any) -> tuple[Any, Any]:
-        """An expert's observations and actions as tensors of this model's spaces, [B, …].
-
-        Raises:
-            ValueError: they belong to other spaces.
-        """
-        preprocessor, space = self._policy.preprocessor, self.action_space
-        obs, actions = np.asarray(obs), np.asarray(actions)
-        discrete = space_kind(space) == "Discrete"
-        for what, array, shape in (("observations", obs, preprocessor.shape), ("actions", actions, space.shape)):
-            if array.size != len(array) * math.prod(shape):
-                raise ValueError(f"dataset: its {what} have the shape {array.shape[1:]}, the model's have {shape}")
-        if discrete and not np.isin(actions, np.arange(space.n)).all():
-            raise ValueError(f"dataset: it has actions from {actions.min()} to {actions.max()}, the model has {space}")
-        obs = obs.reshape(-1, *preprocessor.shape).astype(preprocessor.dtype)
-        actions = actions.reshape(-1, *space.shape).astype(np.int64 if discrete else np.float32)
-        return tf.constant(obs), tf.constant(actions)
-
     def _imitate(self, vector: Any, obs: Any) -> Any:
         policy = self.train_model
         states = (
@@ -1002,6 +1033,13 @@ class ActorCriticRLModel(BaseRLModel):
         )
         outputs = policy.with_weights(vector, obs, *states)
         return outputs.policy if space_kind(self.action_space) == "Discrete" else outputs.distribution.mode()
+
+    def _deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+        outputs = self.train_model.with_weights(vector, obs, *memory)
+        actions = outputs.distribution.mode()
+        if space_kind(self.action_space) == "Box":
+            actions = tf.clip_by_value(actions, self.action_space.low, self.action_space.high)
+        return (actions, outputs.state) if memory else (actions,)
 
     def _start_training(self, training: Training) -> None:
         """Hook for what a subclass sets up at the start of `learn`."""
