@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stable_baselines_tf2.a2c import A2C as A2C
     from stable_baselines_tf2.acer import ACER as ACER
+    from stable_baselines_tf2.ddpg import DDPG as DDPG
     from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.her import HER as HER
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _ALGORITHMS = {
     "A2C": "a2c",
     "ACER": "acer",
+    "DDPG": "ddpg",
     "DQN": "deepq",
     "HER": "her",
     "PPO2": "ppo2",
@@ -28,6 +30,7 @@ _ALGORITHMS = {
 __all__ = [
     "A2C",
     "ACER",
+    "DDPG",
     "DQN",
     "HER",
     "PPO2",

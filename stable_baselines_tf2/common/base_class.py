@@ -69,6 +69,8 @@ class BaseRLModel(ABC):
         "policy_kwargs",
     )
 
+    _over_processes: ClassVar[bool] = False  # whether the processes of MPI, if there are several, learn together
+
     def __init__(
         self,
         policy: type[BasePolicy] | str,

@@ -40,7 +40,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     target_params: Any = None  # variables of the target networks, once they are built
     _all_parameters: JoinedParameters
     _n_updates = 0  # gradient steps of this call of `learn`
-    _current_rate = 0.0
+    _current_rate: Any = 0.0
     _infos: dict[str, float]  # statistics of the last training phase
     _noises: list[Any]  # one for each environment, or none
 
@@ -50,9 +50,12 @@ class ContinuousControlModel(OffPolicyRLModel):
         check_continuous_actions(self.action_space)
         check_number("tau", self.tau, 0.0, 1.0)
         check_number("random_exploration", self.random_exploration, 0.0, 1.0)
+        self._check_rates()
+        self._check_noise()
+
+    def _check_rates(self) -> None:
         if not callable(self.learning_rate):
             check_number("learning_rate", self.learning_rate, 0.0)
-        self._check_noise()
 
     def _check_noise(self) -> None:
         noise, shape = self.action_noise, self.action_space.shape
@@ -70,10 +73,10 @@ class ContinuousControlModel(OffPolicyRLModel):
         if not fits:
             raise ValueError(f"action_noise gives noise of shape {drawn}, but actions have shape {shape}")
 
-    def _network(self, name: str = "model") -> Any:
-        """A policy whose variables are called ``name/…``."""
+    def _network(self, name: str = "model", only_acts: bool = False) -> Any:
+        """A policy whose variables are called ``name/…``; without critics if it ``only_acts``."""
         network = self.policy(None, self.observation_space, self.action_space, 1, 1, None, **self.policy_kwargs)
-        network.name = name
+        network.name, network.only_acts = name, only_acts
         network.generator = self.generator
         network._setup_init()
         return network
@@ -147,7 +150,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     def _start_training(self, training: Training) -> None:
         self._check_noise()
         self._n_updates, self._infos = 0, {}
-        self._current_rate = float(get_schedule_fn(self.learning_rate)(1.0))
+        self._current_rate = self._rate(1.0)
         # Noise may remember: each environment has its own, and the only one has what the user gave.
         noise = self.action_noise
         self._noises = [] if noise is None else [noise, *(copy.deepcopy(noise) for _ in range(self.n_envs - 1))]
@@ -176,7 +179,11 @@ class ContinuousControlModel(OffPolicyRLModel):
         due = self.num_timesteps // self.train_freq * self.train_freq - np.arange(n_due)[::-1] * self.train_freq
         return (due[:, np.newaxis] - 1 + np.arange(self.gradient_steps)).ravel()
 
-    def _update(self, batches: dict[str, Any], learning_rate: float) -> np.ndarray:
+    def _rate(self, progress: float) -> Any:
+        """What `_gradient_step` takes as ``learning_rate``, when a fraction ``progress`` of the training is left."""
+        return float(get_schedule_fn(self.learning_rate)(progress))
+
+    def _update(self, batches: dict[str, Any], learning_rate: Any) -> np.ndarray:
         """Makes K gradient steps.
 
         Args:
@@ -194,7 +201,7 @@ class ContinuousControlModel(OffPolicyRLModel):
 
     def _train(self, n_steps: int, training: Training) -> None:
         batches = self._sample(n_steps)[0] | self._draws(n_steps)
-        self._current_rate = float(get_schedule_fn(self.learning_rate)(training.progress))
+        self._current_rate = self._rate(training.progress)
         self._infos = self._summary(self._update(batches, self._current_rate), batches)
         self._n_updates += n_steps
         if training.writer is not None:
@@ -228,9 +235,10 @@ class ContinuousControlModel(OffPolicyRLModel):
     def _predicted(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
         """Actions between -1 and 1 for `predict`, [B, n]."""
         actions = self._policy.step(obs)
-        if self.action_noise is not None and not deterministic:
-            actions = np.clip(actions + self.action_noise(), -1.0, 1.0)
-        return actions
+        return actions if deterministic else self._with_action_noise(actions)
+
+    def _with_action_noise(self, actions: np.ndarray) -> np.ndarray:
+        return actions if self.action_noise is None else np.clip(actions + self.action_noise(), -1.0, 1.0)
 
     def predict(
         self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = True

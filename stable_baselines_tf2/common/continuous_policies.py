@@ -60,6 +60,7 @@ class ContinuousPolicy(BasePolicy):
     """
 
     of_many_kinds = True
+    only_acts = False  # set before the networks are built: without critics
 
     def __init__(
         self,
@@ -119,13 +120,15 @@ class ContinuousPolicy(BasePolicy):
         """The actor in NumPy, raw observations to `actor_outputs`, where that is possible."""
         return None
 
+    def _compiled_actor(self) -> Callable[[np.ndarray], np.ndarray]:
+        """The actor in TensorFlow, raw observations to `actor_outputs`."""
+        return CompiledNetwork(self.with_weights, self.params, self.preprocessor.spec)
+
     def act_outputs(self, obs: Any) -> np.ndarray:
         """`actor_outputs` for raw observations [B, …], as an array."""
         if self._actor is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
-            self._actor = (self._numpy_actor() if small else None) or CompiledNetwork(
-                self.with_weights, self.params, self.preprocessor.spec
-            )
+            self._actor = (self._numpy_actor() if small else None) or self._compiled_actor()
         return self._actor(np.asarray(obs, self.preprocessor.dtype))
 
 

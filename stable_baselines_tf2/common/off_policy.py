@@ -14,6 +14,7 @@ from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
 from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
+from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.optimizers import State
@@ -91,6 +92,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         n_cpu_tf_sess: TensorFlow's threads.
     """
 
+    _tables_by_episodes: ClassVar[bool] = True  # what the interval between two tables counts
     _shared_inputs: ClassVar[tuple[str, ...]] = ()  # inputs that are the same for all gradient steps of a phase
     # Networks besides the trained one that gradient steps change, by the name under which their weights are among the
     # state that `_gradient_step` takes and returns.
@@ -157,8 +159,10 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             self._build_networks()
             small = self._policy.is_dense
             # XLA takes seconds to compile; in loops it earns them back.
-            self._single_step = CompiledPhase(self._training_phase, jit_compile=False, in_caller=small)
-            self._several_steps = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
+            several = self._over_processes and distributed.size() > 1  # XLA knows no way to other processes
+            fast = small and not several
+            self._single_step = CompiledPhase(self._training_phase, jit_compile=False, in_caller=fast)
+            self._several_steps = CompiledPhase(self._training_phase, jit_compile=fast, in_caller=fast)
             if self._vec_env is not None and self.replay_buffer is None:
                 self.replay_buffer = self._make_replay_buffer()
 
@@ -337,9 +341,9 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                     training.on_rollout_end()
                     self._train(n_due * self.gradient_steps, training)
                     training.on_rollout_start()
-                self._after_step(first_step)
                 if episodes:
                     self._note_episodes(episodes, history, first_step, training)
+                self._after_step(first_step, training, history)
         return self
 
     def _start_training(self, training: Training) -> None:
@@ -353,7 +357,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     def _train(self, n_steps: int, training: Training) -> None:
         """Makes ``n_steps`` gradient steps and logs them."""
 
-    def _after_step(self, first_step: int) -> None:
+    def _after_step(self, first_step: int, training: Training, history: _History) -> None:
         """Hook for what happens by the count of steps, which was ``first_step`` before this one."""
 
     @abstractmethod
@@ -372,12 +376,24 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
         if training.writer is not None and history.successes:
             training.writer.scalar("rollout/success_rate", history.success_rate, self.num_timesteps)
-        interval = training.log_interval
-        if self.verbose >= 1 and interval is not None and history.n_episodes // interval > n_before // interval:
-            table = self._table(training, history.n_episodes, history.mean_return)
-            if history.successes:
-                table["success rate"] = history.success_rate
-            training.log_table(table, "ep_rewmean", "eplenmean")
+        if self._tables_by_episodes and self._passed_interval(training, n_before, history.n_episodes):
+            self._log_table(training, history, self._table(training, history.n_episodes, history.mean_return))
+
+    def _passed_interval(self, training: Training, before: int, now: int) -> bool:
+        """Whether a table is due, by a count (of episodes or training phases) and what it was before."""
+        interval = self._table_interval(training)
+        return interval is not None and now // interval > before // interval
+
+    def _table_interval(self, training: Training) -> int | None:
+        """The interval between two tables, None for no tables; processes that learn together make them together."""
+        several = self._over_processes and distributed.size() > 1
+        return training.log_interval if self.verbose >= 1 or several else None
+
+    @staticmethod
+    def _log_table(training: Training, history: _History, table: dict[str, Any]) -> None:
+        if history.successes:
+            table["success rate"] = history.success_rate
+        training.log_table(table, "ep_rewmean", "eplenmean")
 
     def _locals(self, get_step: Callable[[], dict[str, Any]], history: _History) -> dict[str, Any]:
         """What callbacks may look at, under legacy names; of a single environment without the axis of environments."""
@@ -397,6 +413,7 @@ class _History:
 
     def __init__(self) -> None:
         self.returns: list[float] = []
+        self.lengths: list[int] = []
         self.successes: list[float] = []
 
     @property
@@ -415,6 +432,7 @@ class _History:
 
     def add(self, episode: Mapping[str, Any]) -> None:
         self.returns.append(episode["return"])
+        self.lengths.append(episode["length"])
         success = episode["info"].get("is_success")
         if success is not None:
             self.successes.append(float(success))

@@ -73,6 +73,9 @@ class Preprocessor:
             return np.concatenate([_one_hot(part, size) for part, size in parts], axis=1)
         return self._scaled(obs.astype(np.float32, copy=False))
 
+    def sync(self) -> None:
+        """Brings what `tensor` uses besides the observations up to date; call it before a compiled function."""
+
     def _scaled(self, obs: Any) -> Any:
         return obs if self._low is None or self._range is None else (obs - self._low) / self._range
 

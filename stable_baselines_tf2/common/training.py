@@ -17,6 +17,7 @@ from stable_baselines_tf2.common.callbacks import (
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
+from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Training:
         self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps
         self.update = 0  # updates of this call
         self.writer: EventWriter | None = None
+        # Of processes that learn together, the first logs for all.
+        self._logs = not model._over_processes or distributed.rank() == 0
         self.callback = as_callback(callback)
         # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
         self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)
@@ -77,7 +80,8 @@ class Training:
         outer = model._outer or model
         self.callback.init_callback(outer)
         with contextlib.ExitStack() as opened:
-            log = TensorboardWriter(None, model.tensorboard_log, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
+            folder = model.tensorboard_log if self._logs else None
+            log = TensorboardWriter(None, folder, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
             self.writer = opened.enter_context(log)
             opened.enter_context(model._verbosity())
             self.start_time = time.perf_counter()
@@ -186,6 +190,8 @@ class Training:
         self, values: Mapping[str, Any], reward_key: str = "ep_reward_mean", length_key: str = "ep_len_mean"
     ) -> None:
         """Gives the logger a table."""
+        if not self._logs:
+            return
         for key, value in {**values, **self.rollout_statistics(reward_key, length_key)}.items():
             logger.logkv(key, value)
         logger.dumpkvs()

@@ -203,6 +203,7 @@ class OffPolicyCollector:
         self._raw_obs = self.obs if normalizer is None else normalizer.get_original_obs()
         self.starts = np.ones(env.num_envs, bool)
         self._returns = np.zeros(env.num_envs)
+        self._lengths = np.zeros(env.num_envs, int)
 
     def step(self, on_step: OnStep | None = None) -> list[dict[str, Any]] | None:
         """Takes one step in every environment.
@@ -211,8 +212,8 @@ class OffPolicyCollector:
             on_step: called after the step with a function that gives what callbacks may look at; False stops.
 
         Returns:
-            Of each episode that ended, its ``return`` and the last ``info``; None when ``on_step`` stopped, and then
-            the step is not stored.
+            Of each episode that ended, its ``return``, its ``length`` and the last ``info``; None when ``on_step``
+            stopped, and then the step is not stored.
         """
         obs, starts = self.obs, self.starts
         actions, taken = self._act(obs, starts)
@@ -235,6 +236,7 @@ class OffPolicyCollector:
         if self._normalizer is not None:
             raw_new_obs, rewards = self._normalizer.get_original_obs(), self._normalizer.get_original_reward()
         self._returns += rewards
+        self._lengths += 1
         next_obs, ended, episodes = raw_new_obs, dones, []
         if dones.any():
             next_obs, ended = raw_new_obs.copy(), dones.copy()
@@ -242,8 +244,8 @@ class OffPolicyCollector:
                 info = infos[i]
                 next_obs[i] = info["terminal_observation"]
                 ended[i] = not (self._bootstrap_timeouts and info.get("TimeLimit.truncated"))
-                episodes.append({"return": float(self._returns[i]), "info": info})
-                self._returns[i] = 0.0
+                episodes.append({"return": float(self._returns[i]), "length": int(self._lengths[i]), "info": info})
+                self._returns[i], self._lengths[i] = 0.0, 0
         self._store(self._raw_obs, actions, rewards, next_obs, ended, infos)
         self.obs, self._raw_obs, self.starts = new_obs, raw_new_obs, dones
         return episodes

@@ -73,6 +73,17 @@ def allreduce_mean(array: ArrayLike, comm: Any = None) -> np.ndarray:
     return allreduce_sum(array, comm) / size(comm)
 
 
+def allreduce_sum_tensor(tensor: Any) -> Any:
+    """`allreduce_sum` inside of a compiled function: one that XLA does not compile, if there are several processes."""
+    if size() == 1:
+        return tensor
+    import tensorflow as tf
+
+    total = tf.numpy_function(allreduce_sum, [tensor], tensor.dtype)
+    total.set_shape(tensor.shape)
+    return total
+
+
 def allgather(value: Any, comm: Any = None) -> list[Any]:
     """What every process passed, ordered by rank."""
     comm = communicator(comm)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -127,6 +127,30 @@ class Parameters:
         ]
 
 
+class NamedWeights(Protocol):
+    """What `JoinedParameters` asks of its parts; see `Parameters`."""
+
+    variables: list[Any]
+    names: list[str]
+    shapes: list[tuple[int, ...]]
+
+    @property
+    def vector(self) -> tf.Tensor:
+        """See `Parameters.vector`."""
+
+    def advance(self, vector: tf.Tensor) -> None:
+        """See `Parameters.advance`."""
+
+    def sync(self) -> None:
+        """See `Parameters.sync`."""
+
+    def as_dict(self) -> OrderedDict[str, np.ndarray]:
+        """See `Parameters.as_dict`."""
+
+    def assign(self, values: Mapping[str, np.ndarray]) -> None:
+        """See `Parameters.assign`."""
+
+
 class JoinedParameters:
     """The weights of several networks, each with a vector of its own, as one list by legacy name.
 
@@ -134,7 +158,7 @@ class JoinedParameters:
         parts: the networks' weights, in the legacy order.
     """
 
-    def __init__(self, *parts: Parameters) -> None:
+    def __init__(self, *parts: NamedWeights) -> None:
         self.parts = parts
         self.variables = [variable for part in parts for variable in part.variables]
         self.names = [name for part in parts for name in part.names]

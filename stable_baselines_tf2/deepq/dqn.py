@@ -299,7 +299,7 @@ class DQN(OffPolicyRLModel):
     def _may_train(self) -> bool:
         return super()._may_train() and self.num_timesteps > self.learning_starts
 
-    def _after_step(self, first_step: int) -> None:
+    def _after_step(self, first_step: int, training: Training, history: Any) -> None:
         interval = self.target_network_update_freq
         if self.num_timesteps // interval > first_step // interval and self._may_train():
             self.update_target()

@@ -1,10 +1,10 @@
-"""Noise on the weights of a Q-network, for exploration (Plappert et al. 2017, https://arxiv.org/abs/1706.01905)."""
+"""Noise on the weights of a Q-network, for exploration."""
 
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
+from stable_baselines_tf2.common.param_noise import WeightNoise
 from stable_baselines_tf2.core.acting import CategoricalSampler
 from stable_baselines_tf2.deepq.policies import DQNPolicy
 
@@ -26,18 +26,15 @@ class ParameterNoise:
     def __init__(self, policy: DQNPolicy, perturbed: DQNPolicy, adaptive: DQNPolicy) -> None:
         self.policy, self.perturbed, self.adaptive = policy, perturbed, adaptive
         self.scale, self.threshold = 0.01, 0.05
-        noisy = ["fully_connected" in name for name in policy.params.names]
-        self._places = np.flatnonzero(np.repeat(noisy, policy.params.sizes))
+        self._noise = WeightNoise(policy.params, perturbed.params, lambda name: "fully_connected" in name)
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
         """Standard normals for all weights that are perturbed, in order."""
-        return generator.standard_normal(len(self._places), dtype=np.float32)
+        return self._noise.draw(generator)
 
     def perturb(self, copy: DQNPolicy, noise: np.ndarray) -> None:
         """Sets a copy's weights to the network's, with noise times the scale added."""
-        vector = self.policy.params.vector.numpy().copy()
-        vector[self._places] += np.float32(self.scale) * noise
-        copy.params.advance(tf.constant(vector))
+        self._noise.perturb(copy.params, noise, self.scale)
 
     def adapt(self, obs: np.ndarray, noise: np.ndarray) -> float:
         """Measures the effect of the scale on a batch of observations and adapts it; returns the mean divergence."""

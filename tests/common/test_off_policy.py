@@ -13,6 +13,7 @@ from stable_baselines_tf2 import A2C, DQN
 from stable_baselines_tf2.common import OffPolicyRLModel
 from stable_baselines_tf2.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines_tf2.common.evaluation import evaluate_policy
+from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec, OrnsteinUhlenbeckActionNoise
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecFrameStack, VecNormalize
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from tests.helpers import RandomEnv, box
@@ -217,12 +218,20 @@ import numpy as np
 from tests.off_policy_cases import OFF_POLICY, off_policy_env
 
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
-    model = OFF_POLICY[name.split("-")[0]].load(path, env=off_policy_env(seed=77))
+    algorithm = name.split("-")[0]
+    model = OFF_POLICY[algorithm].load(path, env=off_policy_env(seed=77, name=algorithm))
     model.load_replay_buffer(path + "-buffer")
     model.learn(30, reset_num_timesteps=False)
     np.savez(path + "-there.npz", *model.get_parameters().values(), model.generator.random(3))
 """
 RESUMED = {
+    "DDPG": dict(action_noise=OrnsteinUhlenbeckActionNoise(np.zeros(2), np.full(2, 0.3)), random_exploration=0.1),
+    "DDPG-noise": dict(
+        policy="LnMlpPolicy",
+        nb_train_steps=4,
+        param_noise=AdaptiveParamNoiseSpec(0.2, 0.05),
+        **dict(normalize_observations=True, normalize_returns=True, enable_popart=True),
+    ),
     "DQN": {},
     "DQN-prioritized": dict(prioritized_replay=True),
     "DQN-noise": dict(param_noise=True, policy="LnMlpPolicy"),
@@ -232,12 +241,13 @@ RESUMED = {
 def test_resumption_in_another_process(tmp_path):
     arguments, expected = [], {}
     for name, options in RESUMED.items():
-        model = make_off_policy(name.split("-")[0], **options)
+        algorithm = name.split("-")[0]
+        model = make_off_policy(algorithm, **options)
         model.learn(30)
         model.save(tmp_path / name)
         model.save_replay_buffer(tmp_path / f"{name}-buffer")
         arguments += [name, str(tmp_path / name)]
-        model.set_env(off_policy_env(seed=77))
+        model.set_env(off_policy_env(seed=77, name=algorithm))
         model.learn(30, reset_num_timesteps=False)
         expected[name] = [*model.get_parameters().values(), model.generator.random(3)]
         assert model.num_timesteps == 60 and len(model.replay_buffer) == 60
@@ -281,7 +291,7 @@ def test_saving_and_loading(name):
     model.learn(20)
     file = io.BytesIO()
     model.save(file)
-    loaded = OFF_POLICY[name].load(io.BytesIO(file.getvalue()), env=off_policy_env(3))
+    loaded = OFF_POLICY[name].load(io.BytesIO(file.getvalue()), env=off_policy_env(3, name=name))
     assert same(loaded.get_parameters(), model.get_parameters()) and loaded.num_timesteps == 20
     for attribute in OFF_POLICY[name].saved:
         assert getattr(loaded, attribute) == getattr(model, attribute)

@@ -4,7 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from stable_baselines_tf2.common.tf_layers import linear
+from stable_baselines_tf2.common.tf_layers import dense, linear
 from stable_baselines_tf2.core.naming import NamedLayers, legacy_name, named_layer, variable_scope
 
 
@@ -32,6 +32,22 @@ def test_paths_order_and_reuse():
     assert list(net.named_layers) == ["one", "inner/two", "three"]
     assert tf.reduce_all(net(tf.ones((2, 4))) == first)
     assert len(net.variables) == 6
+
+
+def test_layers_of_two_kinds_with_one_name():
+    class Both(Net):
+        def call(self, x):
+            with self.named.active():
+                return linear(dense(linear(x, "fc1", 3), "fc1", 2), "fc2", 1)
+
+    net = Both()
+    first = net(tf.ones((1, 4)))
+    shapes = {legacy_name(variable): tuple(variable.shape) for variable in net.variables}
+    assert shapes == {
+        **{"model/fc1/w:0": (4, 3), "model/fc1/b:0": (3,), "model/fc1/kernel:0": (3, 2), "model/fc1/bias:0": (2,)},
+        **{"model/fc2/w:0": (2, 1), "model/fc2/b:0": (1,)},
+    }
+    assert tf.reduce_all(net(tf.ones((1, 4))) == first) and len(net.variables) == 6
 
 
 def test_networks_do_not_share_layers():

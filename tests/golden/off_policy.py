@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec
 from stable_baselines_tf2.deepq.dqn import epsilon_greedy
 from stable_baselines_tf2.sac.policies import gaussian_entropy
 from tests.golden import Case, driver
@@ -143,5 +145,55 @@ def sac_update(case: Case) -> dict[str, Any]:
         batch |= model._when_to_update_the_target(inputs["update_target"][np.newaxis])
         (statistics,) = model._update(batch, float(inputs["learning_rate"]))
         found = dict(zip(model._loss_names, statistics, strict=True))
+        results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
+    return results
+
+
+@driver("forward", "DDPG")
+def ddpg_forward(case: Case) -> dict[str, Any]:
+    """Actions, values before and after normalization is undone, and the critic's targets."""
+    model = make_model(case)
+    inputs, policy = case.under("input/"), model.policy_tf
+    obs, vector = inputs["observations"], policy.params.vector
+    acts, normalized = policy.step(obs), policy.value(obs, inputs["actions"])
+    compiled = policy.with_weights(vector, tf.constant(obs)).numpy()
+    np.testing.assert_allclose(compiled, acts, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
+    batch = {name: inputs[name][:, 0] for name in ("rewards", "dones")} | {"next_obs": inputs["next_observations"]}
+    results = {
+        "actor": acts,
+        "normalized_critic": normalized[:, np.newaxis],
+        "critic": model._q(normalized, model.ret_rms)[:, np.newaxis],
+        "critic_with_actor": model._values(obs)[:, np.newaxis],
+        "target_q": model._target_q(model.target_policy.params.vector, batch, model.ret_rms).numpy()[:, np.newaxis],
+        "action": model.predict(obs)[0],
+    }
+    return {f"output/{name}": value for name, value in results.items()}
+
+
+@driver("update", "DDPG")
+def ddpg_update(case: Case) -> dict[str, Any]:
+    """For each step what training does around one gradient step: statistics, the weights' noise and the step."""
+    spec = dict(case.spec["model_kwargs"])
+    if "param_noise" in spec:
+        spec["param_noise"] = AdaptiveParamNoiseSpec(**spec["param_noise"])
+    model, results = make_model(dataclasses.replace(case, spec=case.spec | {"model_kwargs": spec})), {}
+    for k in range(case.n_steps):
+        inputs, found = case.under(f"step/{k}/in/"), {}
+        for row in inputs.get("stored_observations", ()):
+            model.obs_rms.update(row[np.newaxis])
+
+        def draws(copy: Any, k: int = k) -> np.ndarray:
+            given = case.under(f"step/{k}/noise/")
+            return np.concatenate([given[name].ravel() for name in copy.params.names if name in given])
+
+        if model.param_noise is not None:
+            adaptive = model.adaptive_param_noise_actor
+            found["param_noise_distance"] = model._adapt_noise(inputs["observations"], draws(adaptive))
+            found["param_noise_stddev"] = model.param_noise.current_stddev
+        (statistics,) = model._update(_transitions(case, k), model._rate(1.0))
+        found |= dict(zip(model._loss_names, statistics, strict=True))
+        if model.param_noise is not None:
+            model._perturb(model.param_noise_actor, draws(model.param_noise_actor))
+            found["perturbed_action"] = model.param_noise_actor.step(inputs["observations"])
         results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
     return results

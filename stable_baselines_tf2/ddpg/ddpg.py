@@ -1,0 +1,578 @@
+"""Deep deterministic policy gradient (Lillicrap et al. 2015, https://arxiv.org/abs/1509.02971).
+
+Each gradient step lowers the squared error of the critic, Q(s, a) - [r + γ (1 - done) Q'(s', π'(s'))], and raises
+Q(s, π(s)) by a step on the actor, over one batch from the replay buffer; both gradients are taken before either
+network changes. The older copies follow: θ' <- (1 - τ) θ' + τ θ.
+
+Observations may be normalized by their running statistics, and the critic's output by those of its targets, while its
+last layer is rescaled so that what it says stays the same (Pop-Art, https://arxiv.org/abs/1602.07714). It explores by
+noise on the actions, or on the weights of the actor that acts (https://arxiv.org/abs/1706.01905).
+
+Under MPI (``mpirun -n N``) all processes train the same networks: gradients are averaged and statistics pooled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.common.math_util import safe_mean, unscale_action
+from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec
+from stable_baselines_tf2.common.off_policy import Actions, _History
+from stable_baselines_tf2.common.param_noise import WeightNoise
+from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.common.vec_env import VecEnv
+from stable_baselines_tf2.core import distributed, losses
+from stable_baselines_tf2.core.acting import CompiledNetwork
+from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms, polyak_average
+from stable_baselines_tf2.core.parameters import JoinedParameters
+from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.ddpg.policies import DDPGPolicy
+from stable_baselines_tf2.ddpg.statistics import (
+    Moments,
+    NormalizedObservations,
+    RunningStatistics,
+    denormalize,
+    moments,
+    normalize,
+    reduce_std,
+    reduce_var,
+    updated_sums,
+)
+
+__all__ = ["DDPG", "denormalize", "normalize", "reduce_std", "reduce_var"]
+
+Tensor = Any
+
+
+class DDPG(ContinuousControlModel):
+    """Deep deterministic policy gradient, for Box actions.
+
+    Args:
+        policy: a DDPG policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        memory_policy: ignored, with a warning.
+        eval_env: environment in which the actor is evaluated after each training phase; None for no evaluation.
+        nb_train_steps: gradient steps in each training phase.
+        nb_rollout_steps: environment steps, over all environments, between two training phases.
+        nb_eval_steps: steps of each evaluation.
+        param_noise: adaptive noise on the weights of the actor that acts; None for none.
+        action_noise: noise on the actions; None for none.
+        normalize_observations: normalize observations by their running mean and standard deviation.
+        tau: share τ by which the older copies follow in each gradient step.
+        batch_size: transitions in each gradient step.
+        param_noise_adaption_interval: gradient steps between two adaptations of the weights' noise.
+        normalize_returns: let the critic value normalized returns.
+        enable_popart: keep the statistics of returns up to date, by Pop-Art; needs ``normalize_returns``.
+        observation_range: network inputs are clipped to this range (also without normalization).
+        critic_l2_reg: factor of half the sum of the critic's squared weights in its loss.
+        return_range: the critic's output and its target are clipped to this range, before normalization is undone.
+        actor_lr: Adam's step size for the actor.
+        critic_lr: Adam's step size for the critic.
+        clip_norm: largest norm of the gradient of each variable; None for no clipping.
+        reward_scale: factor of the rewards that are stored.
+        render: show the environment at each step.
+        render_eval: show the evaluation.
+        memory_limit: the outdated name of ``buffer_size``; None to use that.
+        buffer_size: transitions that the replay buffer keeps.
+        random_exploration: probability of a random action, as in epsilon-greedy strategies.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of the batches (slow, large).
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
+
+    Raises:
+        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
+        TypeError: an argument of the wrong kind.
+    """
+
+    saved = (
+        "nb_eval_steps",
+        "param_noise_adaption_interval",
+        "nb_train_steps",
+        "nb_rollout_steps",
+        "param_noise",
+        "action_noise",
+        "gamma",
+        "tau",
+        "normalize_returns",
+        "enable_popart",
+        "normalize_observations",
+        "batch_size",
+        "observation_range",
+        "return_range",
+        "critic_l2_reg",
+        "actor_lr",
+        "critic_lr",
+        "clip_norm",
+        "reward_scale",
+        "memory_limit",
+        "buffer_size",
+        "random_exploration",
+        "bootstrap_timeouts",
+    )
+    _over_processes: ClassVar[bool] = True
+    _tables_by_episodes: ClassVar[bool] = False
+    _loss_names = ("actor_loss", "critic_loss", "critic_target")
+
+    def __init__(
+        self,
+        policy: type[DDPGPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        memory_policy: Any = None,
+        eval_env: Any = None,
+        nb_train_steps: int = 50,
+        nb_rollout_steps: int = 100,
+        nb_eval_steps: int = 100,
+        param_noise: AdaptiveParamNoiseSpec | None = None,
+        action_noise: Any = None,
+        normalize_observations: bool = False,
+        tau: float = 0.001,
+        batch_size: int = 128,
+        param_noise_adaption_interval: int = 50,
+        normalize_returns: bool = False,
+        enable_popart: bool = False,
+        observation_range: tuple[float, float] = (-5.0, 5.0),
+        critic_l2_reg: float = 0.0,
+        return_range: tuple[float, float] = (-np.inf, np.inf),
+        actor_lr: float = 1e-4,
+        critic_lr: float = 1e-3,
+        clip_norm: float | None = None,
+        reward_scale: float = 1.0,
+        render: bool = False,
+        render_eval: bool = False,
+        memory_limit: int | None = None,
+        buffer_size: int = 50000,
+        random_exploration: float = 0.0,
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = 1,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,
+            verbose=verbose,
+            policy_base=DDPGPolicy,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        if memory_policy is not None:
+            warnings.warn("memory_policy is ignored: there is one kind of memory", DeprecationWarning, stacklevel=2)
+        if memory_limit is not None:
+            warnings.warn("memory_limit is outdated; use buffer_size", DeprecationWarning, stacklevel=2)
+            buffer_size = memory_limit
+        self.gamma, self.tau, self.eval_env = gamma, tau, eval_env
+        self.nb_train_steps, self.nb_rollout_steps, self.nb_eval_steps = nb_train_steps, nb_rollout_steps, nb_eval_steps
+        self.param_noise, self.param_noise_adaption_interval = param_noise, param_noise_adaption_interval
+        self.action_noise, self.random_exploration = action_noise, random_exploration
+        self.normalize_observations, self.observation_range = normalize_observations, observation_range
+        self.normalize_returns, self.return_range = normalize_returns, return_range
+        self.enable_popart, self.reward_scale = enable_popart, reward_scale
+        self.actor_lr, self.critic_lr = actor_lr, critic_lr
+        self.critic_l2_reg, self.clip_norm = critic_l2_reg, clip_norm
+        self.render, self.render_eval = render, render_eval
+        self.memory_limit, self.buffer_size, self.batch_size = memory_limit, buffer_size, batch_size
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+
+        self.target_policy: Any = None  # older copies of actor and critic
+        self.param_noise_actor: Any = None  # the perturbed actor that acts, where there is one
+        self.adaptive_param_noise_actor: Any = None  # another, which measures the effect of the noise
+        self.obs_rms: RunningStatistics | None = None
+        self.ret_rms: RunningStatistics | None = None
+        self._weight_noise: WeightNoise | None = None
+        self._observations: NormalizedObservations
+        self._value_network: CompiledNetwork | None = None
+        self._evaluation: _Evaluation | None = None
+        self._report: _Report | None = None  # what the next table tells; None where there are no tables
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_rates(self) -> None:
+        check_number("actor_lr", self.actor_lr, 0.0)
+        check_number("critic_lr", self.critic_lr, 0.0)
+
+    def _check_arguments(self) -> None:
+        for name in ("nb_train_steps", "nb_rollout_steps", "nb_eval_steps", "param_noise_adaption_interval"):
+            check_number(name, getattr(self, name), 1, integer=True)
+        self.train_freq, self.gradient_steps = self.nb_rollout_steps, self.nb_train_steps
+        super()._check_arguments()
+        check_number("critic_l2_reg", self.critic_l2_reg, 0.0)
+        if self.clip_norm is not None:
+            check_number("clip_norm", self.clip_norm, float(np.finfo(np.float32).tiny))
+        if not isinstance(self.reward_scale, int | float | np.number) or not np.isfinite(self.reward_scale):
+            raise ValueError(f"reward_scale must be a finite number, not {self.reward_scale!r}")
+        for name in ("observation_range", "return_range"):
+            bounds = np.asarray(getattr(self, name))
+            if bounds.shape != (2,) or bounds.dtype.kind not in "fiu" or not bounds[0] < bounds[1]:
+                raise ValueError(f"{name} must be two numbers, the lower one first, not {getattr(self, name)!r}")
+            setattr(self, name, tuple(bounds.tolist()))
+        if not (self.param_noise is None or isinstance(self.param_noise, AdaptiveParamNoiseSpec)):
+            raise TypeError(f"param_noise must be an AdaptiveParamNoiseSpec or None, not {self.param_noise!r}")
+        if self.normalize_observations and space_kind(self.observation_space) not in ("Box", "MultiBinary"):
+            raise ValueError(f"normalize_observations: observations of {self.observation_space} are no quantities")
+        if self.enable_popart and not self.normalize_returns:
+            warnings.warn("enable_popart has no effect without normalize_returns", stacklevel=3)
+        if self.eval_env is not None:
+            self._check_eval_env(self._wrap_env(self.eval_env))
+
+    def _check_eval_env(self, env: VecEnv) -> None:
+        for kind in ("observation_space", "action_space"):
+            own, other = getattr(self, kind), as_gymnasium_space(getattr(env, kind))
+            if not spaces_equal(own, other):
+                raise ValueError(f"eval_env: its {kind} is {other}, but the model's is {own}")
+
+    def _build_networks(self) -> None:
+        shape = self.observation_space.shape or ()
+        self.obs_rms = RunningStatistics("obs_rms", shape) if self.normalize_observations else None
+        self.ret_rms = RunningStatistics("ret_rms") if self.normalize_returns else None
+        self.policy_tf, self.target_policy = self._network(), self._network("target")
+        perturbed = (
+            [] if self.param_noise is None else [self._network("noise", True), self._network("noise_adapt", True)]
+        )
+        self._observations = NormalizedObservations(
+            self.policy_tf.preprocessor, self.obs_rms, *map(float, self.observation_range)
+        )
+        for network in (self.policy_tf, self.target_policy, *perturbed):
+            network.preprocessor = self._observations
+        trained, target = self._trained, self.target_policy.params
+        self._followed(target)
+        if perturbed:
+            self.param_noise_actor, self.adaptive_param_noise_actor = perturbed
+            self._weight_noise = WeightNoise(trained, perturbed[0].params, lambda name: "LayerNorm" not in name)
+        statistics = [sums for sums in (self.obs_rms, self.ret_rms) if sums is not None]
+        networks = [self.policy_tf, *perturbed, self.target_policy]
+        self._all_parameters = JoinedParameters(*(network.params for network in networks), *statistics)
+        self.target_params = target.variables
+        self._companions = {"target": target} | ({} if self.ret_rms is None else {"ret_rms": self.ret_rms})
+        self._set_optimizer(Adam())
+
+        regularized = ["b" not in name and "qf_output" not in name and "/qf/" in name for name in trained.names]
+        self._regularized = np.repeat(np.array(regularized, np.float32), trained.sizes)
+        outputs = [name for name in trained.names if "qf_output" in name]
+        if self.enable_popart and self.normalize_returns and len(outputs) != 2:
+            raise ValueError("enable_popart: the critic's last layer must be called qf_output, with weights and biases")
+        self._critic_output = trained.place(outputs) if outputs else slice(0)
+
+    # ------------------------------------------------------------ the update
+    def _normalized_q(self, policy: DDPGPolicy, vector: Tensor, obs: Tensor, actions: Tensor = None) -> Tensor:
+        """The critic's output [B] for raw observations and actions; the actor's actions if None."""
+        with policy.using(vector):
+            inputs = policy.preprocessor.tensor(obs)
+            return policy.make_critic(inputs, policy.make_actor(inputs) if actions is None else actions)[:, 0]
+
+    def _q(self, normalized: Any, returns: Moments | RunningStatistics | None) -> Any:
+        """What the critic's output stands for, [B]."""
+        clip = np.clip if isinstance(normalized, np.ndarray) else tf.clip_by_value
+        return denormalize(clip(normalized, *self.return_range), returns)
+
+    def _target_q(self, target: Tensor, batch: Batch, returns: Moments | None) -> Tensor:
+        """``r + γ (1 - done) Q'(s', π'(s'))``, [B]."""
+        q_t = denormalize(self._normalized_q(self.target_policy, target, batch["next_obs"]), returns)
+        return losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)
+
+    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step; statistics are the two losses and the mean target of the critic."""
+        policy, target = self.policy_tf, state["target"]
+        returns = moments(state["ret_rms"]) if self.normalize_returns else None
+        target_q = self._target_q(target, batch, returns)
+        if returns is not None and self.enable_popart:
+            sums = updated_sums(state["ret_rms"], target_q)
+            state = state | {"ret_rms": sums}
+            vector, target = (self._rescaled(weights, returns, moments(sums)) for weights in (vector, target))
+            returns = moments(sums)
+        goal = tf.clip_by_value(normalize(target_q, returns), *self.return_range)
+        with tf.GradientTape() as tape:
+            tape.watch(vector)
+            critic_loss = losses.squared_error(self._normalized_q(policy, vector, batch["obs"], batch["actions"]), goal)
+            if self.critic_l2_reg > 0.0:
+                critic_loss += 0.5 * self.critic_l2_reg * tf.reduce_sum(self._regularized * tf.square(vector))
+            actions = policy.with_weights(vector, batch["obs"])
+            # The critic judges the actor's actions, but must not learn from them.
+            q = self._q(self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns)
+            actor_loss = -tf.reduce_mean(q)
+            loss = actor_loss + critic_loss  # no weight matters to both
+        gradient = tape.gradient(loss, vector)
+        if self.clip_norm is not None:
+            gradient = clip_by_norms(gradient, self._trained.sizes, self.clip_norm)
+        gradient = distributed.allreduce_sum_tensor(gradient) / distributed.size()
+        rates = tf.repeat(batch["learning_rate"], [self._n_actor, vector.shape[0] - self._n_actor])
+        vector, moved = self._optimizer.step(vector, gradient, state, rates)
+        state = state | moved | {"target": polyak_average(target, vector, self.tau)}
+        return vector, state, tf.stack([actor_loss, critic_loss, tf.reduce_mean(target_q)])
+
+    def _rescaled(self, vector: Tensor, before: Moments, now: Moments) -> Tensor:
+        """Weights with which the critic says the same under other statistics of returns (Pop-Art)."""
+        place = self._critic_output
+        weights, bias = vector[place][:-1], vector[place][-1:]
+        weights = weights * before.std / now.std
+        bias = (bias * before.std + before.mean - now.mean) / now.std
+        return tf.concat([vector[: place.start], weights, bias, vector[place.stop :]], axis=0)
+
+    def _rate(self, progress: float) -> Any:
+        return np.array([self.actor_lr, self.critic_lr], np.float32)
+
+    def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
+        self._observations.sync()
+        return super()._run_phase(batches)
+
+    def _train(self, n_steps: int, training: Training) -> None:
+        report = self._report
+        if report is not None:
+            report.q_values.append(self._values(np.concatenate(report.obs)))
+            report.obs = []
+        interval = n_steps if self._weight_noise is None else self.param_noise_adaption_interval
+        statistics, distances = [], []
+        for first in range(0, n_steps, interval):
+            if self._weight_noise is not None:
+                distances.append(self._adapt_noise(self._sample(1)[0]["obs"][0]))
+            batches = self._sample(min(interval, n_steps - first))[0]
+            statistics.append(self._update(batches, self._rate(training.progress)))
+        self._infos = self._summary(np.concatenate(statistics), batches)
+        self._n_updates += n_steps
+        training.update += n_steps // self.gradient_steps
+        if training.writer is not None:
+            self._log(training, batches)
+        evaluated = None if self._evaluation is None else self._evaluation.run(self)
+        if report is not None:
+            report.sample = report.sample or {name: batches[name][0] for name in ("obs", "actions")}
+            report.infos, report.distances = self._infos, distances
+            if evaluated is not None:
+                report.eval_q_values.append(self._values(evaluated))
+
+    def _log(self, training: Training, batches: dict[str, np.ndarray]) -> None:
+        stddev = 0.0 if self.param_noise is None else self.param_noise.current_stddev
+        scalars = {
+            "loss/critic_target": self._infos["critic_target"],
+            "input_info/rewards": float(batches["rewards"].mean()),
+            "input_info/param_noise_stddev": stddev,
+            "Adam_mpi/actor_loss": self._infos["actor_loss"],
+            "Adam_mpi/critic_loss": self._infos["critic_loss"],
+        }
+        histograms = {}
+        if self.full_tensorboard_log:
+            histograms = {
+                "input_info/rewards_distribution": batches["rewards"],
+                "input_info/observation": batches["obs"],
+            }
+        training.log_update(scalars, histograms)
+
+    def _imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
+        self._observations.sync()
+        return super()._imitate(vector, obs)
+
+    # ------------------------------------------------------------ exploration
+    def _perturb(self, copy: DDPGPolicy, noise: np.ndarray | None = None) -> None:
+        """Sets a copy of the actor to the actor's weights with noise, standard normals that are drawn if None."""
+        assert self._weight_noise is not None and self.param_noise is not None
+        noise = self._weight_noise.draw(self.generator) if noise is None else noise
+        self._weight_noise.perturb(copy.params, noise, self.param_noise.current_stddev)
+
+    def _adapt_noise(self, obs: np.ndarray, noise: np.ndarray | None = None) -> float:
+        """Measures how far noise of the current scale moves the actions, and adapts the scale.
+
+        Args:
+            obs: raw observations, [B, …].
+            noise: see `_perturb`.
+
+        Returns:
+            The root mean square difference of actions, on average over the processes.
+        """
+        assert self.param_noise is not None
+        self._perturb(self.adaptive_param_noise_actor, noise)
+        difference = self.policy_tf.step(obs) - self.adaptive_param_noise_actor.step(obs)
+        distance = float(distributed.allreduce_mean(np.sqrt(np.mean(np.square(difference)))))
+        self.param_noise.adapt(distance)
+        return distance
+
+    def _policy_actions(self, obs: np.ndarray) -> np.ndarray:
+        return (self.policy_tf if self._weight_noise is None else self.param_noise_actor).step(obs)
+
+    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+        if self._weight_noise is not None and starts.any():
+            self._perturb(self.param_noise_actor)
+        actions, taken = super()._explore(obs, starts)
+        if self._report is not None:
+            self._report.obs.append(obs)
+            self._report.actions.append(actions)
+        return actions, taken
+
+    def _predicted(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
+        if self._weight_noise is None or deterministic:
+            return super()._predicted(obs, deterministic)
+        return self._with_action_noise(self.param_noise_actor.step(obs))
+
+    def _store(
+        self,
+        obs: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        next_obs: np.ndarray,
+        dones: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        super()._store(obs, actions, rewards * self.reward_scale, next_obs, dones, infos)
+        if self.obs_rms is not None:
+            self.obs_rms.update(obs)
+
+    # ------------------------------------------------------------ learning
+    def _start_training(self, training: Training) -> None:
+        self._check_arguments()
+        super()._start_training(training)
+        if distributed.size() > 1:
+            for part in self._all_parameters.parts:
+                part.advance(tf.constant(distributed.broadcast(part.vector.numpy())))
+            state = self._optimizer_state.items()
+            self._optimizer_state = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
+        self._evaluation = None if self.eval_env is None else _Evaluation(self._wrap_env(self.eval_env))
+        self._report = None if self._table_interval(training) is None else _Report()
+
+    def _after_step(self, first_step: int, training: Training, history: _History) -> None:
+        if self.render and distributed.rank() == 0:
+            self.env.render()
+        report = self._report
+        if report is not None and self._passed_interval(training, report.last_update, training.update):
+            self._log_table(training, history, self._epoch(training, history, report))
+            n_evaluated = 0 if self._evaluation is None else len(self._evaluation.returns)
+            self._report = report.next(training.update, history.n_episodes, n_evaluated)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = 100,
+        tb_log_name: str = "DDPG",
+        reset_num_timesteps: bool = True,
+        replay_wrapper: Callable[[Any], Any] | None = None,
+        progress_bar: bool = False,
+    ) -> DDPG:
+        """Trains the model; ``log_interval`` counts training phases. See `OffPolicyRLModel.learn`."""
+        return super().learn(
+            total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
+        )
+
+    # ------------------------------------------------------------ logs
+    def _values(self, obs: np.ndarray) -> np.ndarray:
+        """What the critic says of the actor's actions, [B], for raw observations [B, …]."""
+        if self._value_network is None:
+            forward = partial(self._normalized_q, self.policy_tf)
+            self._value_network = CompiledNetwork(forward, self._trained, self._observations.spec)
+        self._observations.sync()
+        return self._q(self._value_network(np.asarray(obs, self._observations.dtype)), self.ret_rms)
+
+    def _epoch(self, training: Training, history: _History, report: _Report) -> dict[str, Any]:
+        """The table of some training phases; means over the processes, where there are several."""
+        obs, actions = report.sample["obs"], report.sample["actions"]
+        told = {
+            "reference_Q": self._q(self.policy_tf.value(obs, actions), self.ret_rms),
+            "reference_actor_Q": self._values(obs),
+            "reference_action": self.policy_tf.step(obs),
+            "rollout/actions": np.concatenate(report.actions),
+        }
+        if self._weight_noise is not None:
+            told["reference_perturbed_action"] = self.param_noise_actor.step(obs)
+        table = {f"{name}_mean": array.mean() for name, array in told.items()}
+        table |= {f"{name}_std": array.std() for name, array in told.items()}
+        for name, sums in (("ret_rms", self.ret_rms), ("obs_rms", self.obs_rms)):
+            if sums is not None:
+                table |= {f"{name}_mean": sums.mean.mean(), f"{name}_std": sums.std.mean()}
+        first = report.first_episode
+        table |= {
+            "rollout/return": safe_mean(history.returns[first:]),
+            "rollout/return_history": safe_mean(history.returns[-100:]),
+            "rollout/episode_steps": safe_mean(history.lengths[first:]),
+            "rollout/episodes": history.n_episodes - first,
+            "rollout/Q_mean": np.concatenate(report.q_values).mean(),
+            "train/loss_actor": report.infos["actor_loss"],
+            "train/loss_critic": report.infos["critic_loss"],
+            "total/duration": training.elapsed,
+            "total/steps_per_second": training.fps,
+            "total/episodes": history.n_episodes,
+        }
+        if self.param_noise is not None:
+            table |= self.param_noise.get_stats() | {"train/param_noise_distance": np.mean(report.distances)}
+        if self._evaluation is not None:
+            table |= {
+                "eval/return": safe_mean(self._evaluation.returns[report.first_evaluated :]),
+                "eval/return_history": safe_mean(self._evaluation.returns[-100:]),
+                "eval/episodes": len(self._evaluation.returns) - report.first_evaluated,
+                "eval/Q": np.concatenate(report.eval_q_values).mean(),
+            }
+        means = distributed.allreduce_mean(np.array(list(table.values()), np.float64))
+        combined = dict(zip(table, means.tolist(), strict=True))
+        combined |= {"total/epochs": report.n_epochs, "total/steps": self.num_timesteps}
+        return dict(sorted(combined.items()))
+
+    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+        raise NotImplementedError  # tables are of training phases
+
+
+@dataclasses.dataclass
+class _Report:
+    """What the next table tells, gathered since the last one."""
+
+    sample: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch, the same for all tables
+    last_update: int = 0  # training phases before
+    first_episode: int = 0  # episodes before
+    first_evaluated: int = 0  # episodes of evaluations before
+    n_epochs: int = 1
+    obs: list[np.ndarray] = dataclasses.field(default_factory=list)  # of the rollout under way
+    actions: list[np.ndarray] = dataclasses.field(default_factory=list)
+    q_values: list[np.ndarray] = dataclasses.field(default_factory=list)
+    eval_q_values: list[np.ndarray] = dataclasses.field(default_factory=list)
+    infos: dict[str, float] = dataclasses.field(default_factory=dict)  # losses of the last phase
+    distances: list[float] = dataclasses.field(default_factory=list)  # of the last phase
+
+    def next(self, n_updates: int, n_episodes: int, n_evaluated: int) -> _Report:
+        """The report of the time after now, of which the counts are given."""
+        return _Report(self.sample, n_updates, n_episodes, n_evaluated, self.n_epochs + 1, self.obs)
+
+
+class _Evaluation:
+    """Episodes without exploration, which go on from one evaluation to the next.
+
+    Args:
+        env: a vectorized environment; it is reset.
+    """
+
+    def __init__(self, env: VecEnv) -> None:
+        self._env, self._obs = env, env.reset()
+        self._totals = np.zeros(env.num_envs)
+        self.returns: list[float] = []  # of all episodes that ended
+
+    def run(self, model: DDPG) -> np.ndarray:
+        """Takes ``model.nb_eval_steps`` steps; returns the observations before them, [B, …]."""
+        seen = []
+        for _ in range(model.nb_eval_steps):
+            seen.append(self._obs)
+            actions = unscale_action(model.action_space, model.policy_tf.step(self._obs))
+            self._obs, rewards, dones, _ = self._env.step(actions)
+            if model.render_eval:
+                self._env.render()
+            self._totals += rewards
+            self.returns += self._totals[dones].tolist()
+            self._totals[dones] = 0.0
+        return np.concatenate(seen)
