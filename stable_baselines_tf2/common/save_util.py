@@ -75,12 +75,18 @@ _FUNCTIONS = {
 }
 
 
-def _encode_function(item: Any) -> dict[str, Any] | None:
+def function_name(item: Any) -> str | None:
+    """The name under which files know a function; None for any other object."""
     if not callable(item):
         return None
     if getattr(item, "__module__", "") == f"{PACKAGE}.common.policies" and item.__name__ == "nature_cnn":
-        return {"name": "nature_cnn"}
-    return next(({"name": name} for name, function in _FUNCTIONS.items() if function is item), None)
+        return "nature_cnn"
+    return next((name for name, function in _FUNCTIONS.items() if function is item), None)
+
+
+def _encode_function(item: Any) -> dict[str, Any] | None:
+    name = function_name(item)
+    return None if name is None else {"name": name}
 
 
 def _decode_function(description: dict[str, Any]) -> Any:

@@ -109,18 +109,7 @@ def read_archive(source: PathOrFile) -> Archive:
         TypeError: ``source`` is neither a path nor a file object.
         ValueError: the file is no model file, or it is damaged.
     """
-    if isinstance(source, str | os.PathLike):
-        path = os.fspath(source)
-        path = next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), path)
-        with open(path, "rb") as file:
-            return _read_archive(file, path)
-    if not hasattr(source, "read"):
-        raise TypeError(f"expected the path of a model file or a binary file object, got {source!r}")
-    return _read_archive(source, getattr(source, "name", "the file"))
-
-
-def _read_archive(file: IO[bytes], name: str) -> Archive:
-    content = file.read()
+    content, name = read_file(source)
     if content[:1] == b"\x80":
         return Archive(pickled=content)
     try:
@@ -128,6 +117,18 @@ def _read_archive(file: IO[bytes], name: str) -> Archive:
             return _from_members(members)
     except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own ways to refuse a file
         raise ValueError(f"{name} is no model file or is damaged: {error}") from error
+
+
+def read_file(source: PathOrFile) -> tuple[bytes, str]:
+    """All of a file, and what to call it in messages; for arguments and errors see `read_archive`."""
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        path = next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), path)
+        with open(path, "rb") as file:
+            return file.read(), path
+    if not hasattr(source, "read"):
+        raise TypeError(f"expected the path of a model file or a binary file object, got {source!r}")
+    return source.read(), str(getattr(source, "name", "the file"))
 
 
 def _from_members(members: zipfile.ZipFile) -> Archive:

@@ -36,7 +36,7 @@ _SIGNS = {
 }
 _FAMILIES = {"DQN": "deepq", "SAC": "sac", "TD3": "td3", "DDPG": "ddpg"}  # of policies; the others share one
 # What some versions stored and no algorithm uses any more; objects of users among it are no reason to refuse a file.
-_OBSOLETE = {"memory_policy", "reward_giver", "pretrained_weight", "checkpoint_path", "checkpoint_dir", "task_name"}
+OBSOLETE = {"memory_policy", "reward_giver", "pretrained_weight", "checkpoint_path", "checkpoint_dir", "task_name"}
 # Arguments of policies that recognition finds out.
 _STRUCTURE = {"layers", "net_arch", "n_lstm", "layer_norm", "dueling", "feature_extraction"}
 
@@ -120,7 +120,7 @@ def complete(data: dict[str, Any], parameters: Parameters, unrestored: dict[str,
     Returns:
         What is to be said about a policy that was not recognised; None otherwise.
     """
-    for key in _OBSOLETE & unrestored.keys():
+    for key in OBSOLETE & unrestored.keys():
         del unrestored[key]
     data.setdefault("policy_kwargs", {})
     found = recognised_policy(data, parameters, unrestored)

@@ -71,7 +71,7 @@ _MOVED = {
     f"{PACKAGE}.": "stable_baselines.",
 }
 
-_NO_STATE = object()
+NO_STATE = object()
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -80,7 +80,7 @@ class Call:
 
     function: Any
     args: Any
-    state: Any = _NO_STATE
+    state: Any = NO_STATE
     items: list[Any] = dataclasses.field(default_factory=list)
 
     @property
@@ -248,7 +248,7 @@ class _Machine:
 
     @staticmethod
     def _set_state(target: Call, state: Any) -> None:
-        if target.state is not _NO_STATE:
+        if target.state is not NO_STATE:
             raise UnsafePickle(f"it sets the state of {shown_name(target)} twice")
         target.state = state
 
@@ -414,7 +414,7 @@ def _dtype(builder: Builder, call: Call) -> np.dtype:
     code = builder.build(call.args[0])
     if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
         raise UnsafePickle(f"it holds arrays of type {_shown(code)}; only numbers are restored")
-    if call.state is _NO_STATE:
+    if call.state is NO_STATE:
         return np.dtype(code)
     _, order, *structure = builder.build(call.state)[:5]
     if order not in ("<", ">", "|", "=") or any(structure):

@@ -1,0 +1,43 @@
+"""``convert``: model files of Stable Baselines to the current format, and back."""
+
+from __future__ import annotations
+
+import argparse
+
+from stable_baselines_tf2.cli import support
+
+HELP = "write a model file in the current format, or so that Stable Baselines 2.10 loads it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("old", metavar="OLD", help="the model file to read")
+    parser.add_argument("new", metavar="NEW", help="the file to write")
+    parser.add_argument("--to-legacy", action="store_true", help="write for Stable Baselines 2.10")
+    parser.add_argument(
+        "--algo", type=str.lower, choices=support.ALGORITHMS, help="the algorithm, where the file does not tell"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Reads and writes the model."""
+    from stable_baselines_tf2.migration import inspect
+
+    with support.reported_as_usage():
+        found = inspect(args.old)
+    if found.kind != "model":
+        raise support.UsageError(f"{args.old} holds no model but: {found.kind}")
+    name = args.algo or (found.algorithm or "").lower()
+    if not name:
+        raise support.UsageError(f"{args.old} does not tell which algorithm it is of; give it with --algo")
+    algorithm = support.find_algorithm(name)
+    with support.reported_as_usage():
+        model = algorithm.load(args.old)
+        if args.to_legacy:
+            from stable_baselines_tf2.migration.legacy_zip import write_legacy
+
+            write_legacy(args.new, model)
+        else:
+            model.save(args.new)
+    print(f"{args.new}: {algorithm.__name__}{' for Stable Baselines 2.10' if args.to_legacy else ''}")
+    return 0
