@@ -69,7 +69,9 @@ def test_without_tensorflow(tmp_path):
         "import sys; from stable_baselines_tf2.cli import main; code = main(['inspect', sys.argv[1]]);"
         "assert not {'tensorflow', 'keras', 'cloudpickle'} & set(sys.modules); sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "model.zip"], capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "model.zip"], capture_output=True, text=True, timeout=100
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].endswith("model.zip: model, zip of Stable Baselines 2.8 to 2.10, or exported")
