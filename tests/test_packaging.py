@@ -80,7 +80,7 @@ def test_extras_that_errors_name_exist(setup_cfg):
         named |= set(re.findall(r'require\(\s*"[\w.]+",\s*"(\w+)"', path.read_text()))
     extras = set(setup_cfg["options.extras_require"])
     assert {"atari", "plots"} <= named <= extras
-    assert extras == {"atari", "box2d", "docs", "mpi", "mujoco", "plots", "progress", "tests", "video"}
+    assert extras == {"atari", "box2d", "docs", "migrate", "mpi", "mujoco", "plots", "progress", "tests", "video"}
 
 
 def test_ci_runs_the_command_of_the_readme():

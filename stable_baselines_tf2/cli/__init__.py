@@ -10,12 +10,12 @@ import os
 from collections.abc import Sequence
 
 from stable_baselines_tf2 import __version__
-from stable_baselines_tf2.cli import benchmark, convert, demo, enjoy, inspect, run, train
+from stable_baselines_tf2.cli import benchmark, convert, demo, enjoy, inspect, migrate, run, train
 from stable_baselines_tf2.cli.support import UsageError
 
 COMMANDS = {
-    **{"demo": demo, "train": train, "enjoy": enjoy, "benchmark": benchmark, "run": run},
-    **{"inspect": inspect, "convert": convert},
+    **{"demo": demo, "train": train, "enjoy": enjoy, "benchmark": benchmark},
+    **{"run": run, "migrate": migrate, "inspect": inspect, "convert": convert},
 }
 
 
