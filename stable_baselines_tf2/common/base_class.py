@@ -22,7 +22,7 @@ from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.common.misc_util import set_global_seeds
-from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, get_policy_from_name
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, get_policy_from_name, make_policy
 from stable_baselines_tf2.common.save_util import data_to_json, load_trusted, raise_unrestored, read_data
 from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.common.training import Training, require_finite
@@ -863,7 +863,8 @@ class ActorCriticRLModel(BaseRLModel):
             self.set_random_seed(self.seed)
             self.n_batch = self.n_envs * self.n_steps
             self._check_arguments(None if self.env is None else self.n_envs)
-            self.train_model = self.policy(
+            self.train_model = make_policy(
+                self.policy,
                 None,
                 self.observation_space,
                 self.action_space,

@@ -13,6 +13,7 @@ from stable_baselines_tf2.common.base_class import check_number
 from stable_baselines_tf2.common.continuous_policies import check_continuous_actions
 from stable_baselines_tf2.common.math_util import unscale_action
 from stable_baselines_tf2.common.off_policy import Actions, OffPolicyRLModel, _History
+from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
@@ -75,7 +76,8 @@ class ContinuousControlModel(OffPolicyRLModel):
 
     def _network(self, name: str = "model", only_acts: bool = False) -> Any:
         """A policy whose variables are called ``name/…``; without critics if it ``only_acts``."""
-        network = self.policy(None, self.observation_space, self.action_space, 1, 1, None, **self.policy_kwargs)
+        spaces = self.observation_space, self.action_space
+        network = make_policy(self.policy, None, *spaces, 1, 1, None, **self.policy_kwargs)
         network.name, network.only_acts = name, only_acts
         network.generator = self.generator
         network._setup_init()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -154,6 +155,28 @@ class PolicyOutputs(NamedTuple):
     policy: Tensor  # [B, n] output of the head: logits or means
 
 
+def make_policy(policy: type[BasePolicy], *arguments: Any, **kwargs: Any) -> Any:
+    """Calls the constructor of a policy.
+
+    Raises:
+        TypeError: it is written as a graph of TensorFlow 1.
+    """
+    with _graph_code_explained(policy):
+        return policy(*arguments, **kwargs)
+
+
+@contextlib.contextmanager
+def _graph_code_explained(policy: type) -> Iterator[None]:
+    try:
+        yield
+    except AttributeError as error:
+        if re.search(r"module 'tensorflow|has no attribute '(processed_obs|obs_ph|action_ph|_policy_ph)'", str(error)):
+            from stable_baselines_tf2.migration.tensorflow_names import ADVICE
+
+            raise TypeError(f"{policy.__name__} is written for TensorFlow 1 ({error}); {ADVICE}") from error
+        raise
+
+
 class BasePolicy(keras.Model):
     """What all policies have: spaces, observation processing, named layers and a random generator.
 
@@ -233,7 +256,8 @@ class BasePolicy(keras.Model):
         """The weights, as flat vector and by legacy name."""
         if self._params is None:
             if not self.built:
-                self.build()
+                with _graph_code_explained(type(self)):
+                    self.build()
             layers = self.named_layers.values()
             self._params = Parameters([variable for layer in layers for variable in layer.trainable_variables])
         return self._params

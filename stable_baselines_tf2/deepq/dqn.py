@@ -19,6 +19,7 @@ import tensorflow as tf
 from stable_baselines_tf2.common.base_class import check_number
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
 from stable_baselines_tf2.common.off_policy import Actions, OffPolicyRLModel
+from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
 from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.training import Training
@@ -181,7 +182,7 @@ class DQN(OffPolicyRLModel):
     def _build_networks(self) -> None:
         def network() -> DQNPolicy:
             arguments = (None, self.observation_space, self.action_space, 1, 1, None)
-            policy = self.policy(*arguments, **self.policy_kwargs)
+            policy = make_policy(self.policy, *arguments, **self.policy_kwargs)
             policy._setup_init()  # within the name scope, where a custom policy has not done so
             return policy
 

@@ -93,7 +93,7 @@ class _Scope(NamedTuple):
     function: cst.FunctionDef | None
 
 
-class _Rewriter(m.MatcherDecoratableTransformer):
+class _Rewriter(cst.CSTTransformer):
     METADATA_DEPENDENCIES = (PositionProvider,)
 
     def __init__(self, kinds: Kinds) -> None:
@@ -336,7 +336,7 @@ class _Rewriter(m.MatcherDecoratableTransformer):
             if _method(call) in ("reset", "step", "seed"):
                 self._decide(
                     call,
-                    f"{receiver}.{_method(call)}(): is {receiver} a single environment, which has gymnasium's interface, "
+                    f"{receiver}.{_method(call)}(): is {receiver} a single environment, as gymnasium has them, "
                     "or a vectorized one, which is as it was?",
                 )
 
@@ -478,7 +478,7 @@ class _Rewriter(m.MatcherDecoratableTransformer):
                 terminated = cst.BooleanOperation(ended, cst.And(), cst.UnaryOperation(cst.Not(), truncated))
             elements = [cst.Element(terminated, comma=comma), cst.Element(truncated, comma=comma)]
         else:
-            elements = [done, cst.Element(cst.Name("False"), comma=comma)]
+            elements = [done, cst.Element(cst.Name("False"), comma=comma)]  # type: ignore[list-item]
         return updated_node.with_changes(value=value.with_changes(elements=[obs, reward, *elements, info]))
 
     def _assigns_reset(self, function: cst.FunctionDef) -> bool:
