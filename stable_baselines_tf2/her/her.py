@@ -139,6 +139,9 @@ class HER(BaseRLModel):
     def _trained(self) -> Parameters:
         return self.model._trained
 
+    def _deterministic_actions(self, *arguments: Any) -> Any:
+        return self.model._deterministic_actions(*arguments)
+
     def setup_model(self) -> None:
         """Does nothing: the algorithm builds itself."""
 

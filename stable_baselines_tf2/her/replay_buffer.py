@@ -175,13 +175,13 @@ class HindsightExperienceReplayWrapper:
                 goals = self._achieved(self.replay_buffer.gather(drawn))
                 self.replay_buffer.extend(*self._relabelled(episode, infos, np.full(k, t), goals, index))
             return
-        without_copies = strategy is GoalSelectionStrategy.FUTURE and not self.relabel_last
-        steps = np.repeat(np.arange(n - 1 if without_copies else n), k)  # of the copies
+        # A goal observed before a step is of the future from the step after on: the last one has none.
+        delay = int(strategy is GoalSelectionStrategy.FUTURE and not self.relabel_last)
+        steps = np.repeat(np.arange(n - delay), k)  # of the copies
         if strategy is GoalSelectionStrategy.FINAL:
             chosen = np.full_like(steps, n - 1)
         else:
-            earliest = steps + (not self.relabel_last) if strategy is GoalSelectionStrategy.FUTURE else 0 * steps
-            chosen = self._draw(earliest, n)
+            chosen = self._draw(steps + delay if strategy is GoalSelectionStrategy.FUTURE else 0 * steps, n)
         copies = self._relabelled(episode, infos, steps, self._achieved(episode)[chosen], index)
         order = np.argsort(np.concatenate([np.arange(n), steps]), kind="stable")
         self.replay_buffer.extend(*(np.concatenate(pair)[order] for pair in zip(episode, copies, strict=True)))

@@ -9,6 +9,7 @@ import zipfile
 import gymnasium
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from stable_baselines_tf2 import DQN, HER, PPO2, SAC
 from stable_baselines_tf2.cli import main
@@ -29,6 +30,7 @@ SMALL = {
     "DQN": dict(learning_starts=8, target_network_update_freq=6),
     "SAC": dict(learning_starts=8),
     "TD3": dict(learning_starts=8, train_freq=2, gradient_steps=2),
+    "DDPG": dict(nb_rollout_steps=6, nb_train_steps=1, tau=0.1, actor_lr=1e-2, critic_lr=1e-2),
 }
 
 
@@ -78,7 +80,8 @@ def test_kinds_of_observations(name, discrete):
 @pytest.mark.parametrize("name", SMALL)
 def test_an_episode_that_is_longer_than_the_warm_up(name):
     """The buffer is still empty when training could begin."""
-    model = make_her(name, bits(name, n_bits=8, max_steps=30), learning_starts=0)
+    at_once = {"nb_rollout_steps": 5} if name == "DDPG" else {"learning_starts": 0}
+    model = make_her(name, bits(name, n_bits=8, max_steps=30), **at_once)
     model.learn(40)
     assert model.num_timesteps == 40
 
@@ -170,6 +173,22 @@ def test_parameters_are_those_of_the_algorithm():
     model.set_random_seed(3)
     assert model.generator.random() == np.random.default_rng(3).random()
     assert model.get_vec_normalize_env() is None
+
+
+@pytest.mark.parametrize("name", ["DQN", "SAC"])
+def test_export(name, tmp_path):
+    model = make_her(name)
+    model.export(tmp_path / "policy")
+    obs = np.random.default_rng(0).integers(0, 2, (5, 12), np.int8)
+    actions = tf.saved_model.load(tmp_path / "policy").signatures["serving_default"](observation=tf.constant(obs))
+    np.testing.assert_allclose(actions["action"].numpy(), model.predict(obs)[0], rtol=1e-5, atol=1e-6)
+
+
+def test_evaluation_of_ddpg(tmp_path):
+    env = HERGoalEnvWrapper(bits("DDPG", max_steps=3))
+    model = make_her("DDPG", eval_env=env, nb_eval_steps=7, verbose=1)
+    model.learn(12)
+    assert model.num_timesteps == 12
 
 
 @pytest.mark.parametrize("name", SMALL)
