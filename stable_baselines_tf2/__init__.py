@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from stable_baselines_tf2.a2c import A2C as A2C
     from stable_baselines_tf2.acer import ACER as ACER
+    from stable_baselines_tf2.acktr import ACKTR as ACKTR
     from stable_baselines_tf2.ddpg import DDPG as DDPG
     from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.her import HER as HER
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _ALGORITHMS = {
     "A2C": "a2c",
     "ACER": "acer",
+    "ACKTR": "acktr",
     "DDPG": "ddpg",
     "DQN": "deepq",
     "HER": "her",
@@ -30,6 +32,7 @@ _ALGORITHMS = {
 __all__ = [
     "A2C",
     "ACER",
+    "ACKTR",
     "DDPG",
     "DQN",
     "HER",

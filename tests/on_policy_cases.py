@@ -9,14 +9,15 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2 import A2C, ACER, PPO2
+from stable_baselines_tf2 import A2C, ACER, ACKTR, PPO2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
 
-ALGORITHMS = {"A2C": A2C, "ACER": ACER, "PPO2": PPO2}
+ALGORITHMS = {"A2C": A2C, "ACER": ACER, "ACKTR": ACKTR, "PPO2": PPO2}
 SMALL: dict[str, dict[str, Any]] = {
     "A2C": dict(n_steps=4),
     "ACER": dict(n_steps=4, buffer_size=64, replay_ratio=1, replay_start=8, lr_schedule="constant"),
+    "ACKTR": dict(n_steps=4),
     "PPO2": dict(n_steps=4, nminibatches=2, noptepochs=2),
 }
 KWARGS: dict[str, dict[str, Any]] = {

@@ -12,6 +12,7 @@ from tests.golden import load_drivers, run_case
 SUPPORTED = {
     "a2c": "A2C",
     "acer": "ACER",
+    "acktr": "ACKTR",
     "ddpg": "DDPG",
     "deepq": "DQN",
     "her": "HER",

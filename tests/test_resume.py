@@ -15,6 +15,7 @@ from tests.helpers import RandomEnv, box
 from tests.on_policy_cases import ALGORITHMS, make, random_env, same
 
 STEPS = 24  # three updates of two environments
+ALSO_WARM = 4  # times as many for ACKTR: its first ten updates are of another kind
 CASES = [
     ("PPO2", "MlpPolicy"),
     ("PPO2", "MlpLstmPolicy"),
@@ -22,6 +23,8 @@ CASES = [
     ("A2C", "MlpLnLstmPolicy"),
     ("ACER", "MlpPolicy"),
     ("ACER", "MlpLstmPolicy"),
+    ("ACKTR", "MlpPolicy"),
+    ("ACKTR", "MlpLstmPolicy"),
 ]
 
 IN_ANOTHER_PROCESS = """
@@ -58,8 +61,12 @@ def fresh_env(name):
     return env
 
 
+def steps_of(model):
+    return STEPS * ALSO_WARM if isinstance(model, ALGORITHMS["ACKTR"]) else STEPS
+
+
 def go_on(model, target):
-    model.learn(STEPS, reset_num_timesteps=False)
+    model.learn(steps_of(model), reset_num_timesteps=False)
     arrays = {f"parameter/{name}": array for name, array in model.get_parameters().items()}
     arrays |= model._training_state()[1]
     draws = model.generator.random(4)
@@ -70,20 +77,24 @@ def test_training_goes_on_in_another_process(tmp_path):
     cases = [str(tmp_path / f"{name}-{policy}") for name, policy in CASES]
     for case, (name, policy) in zip(cases, CASES, strict=True):
         model = make(name, policy, fresh_env(name))
-        model.learn(STEPS)
+        model.learn(steps_of(model))
         model.save(case)
         if hasattr(model, "replay_buffer"):
             model.save_replay_buffer(case + "-buffer")
         model.set_env(fresh_env(name))
         go_on(model, case + "-here.npz")
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, *cases], check=True, timeout=250)
-    for case, (name, _) in zip(cases, CASES, strict=True):
+    for case, (name, policy) in zip(cases, CASES, strict=True):
         here, there = np.load(case + "-here.npz"), np.load(case + "-there.npz")
-        assert here.files == there.files and here["steps"] == there["steps"] == 2 * STEPS
-        assert here["actions"].shape == (STEPS, *(() if name == "ACER" else (2,)))
+        assert here.files == there.files and here["steps"] == there["steps"]
+        steps = STEPS * ALSO_WARM if name == "ACKTR" else STEPS
+        assert here["steps"] == 2 * steps and here["actions"].shape == (steps, *(() if name == "ACER" else (2,)))
         for key in here.files:
             np.testing.assert_array_equal(here[key], there[key], err_msg=f"{case}: {key}")
-        assert sum(key.startswith("optimizer/") for key in here.files) == {"PPO2": 4, "A2C": 2, "ACER": 3}[name]
+        n_states = sum(key.startswith("optimizer/") for key in here.files)
+        # ACKTR: two counters, two kinds of momentum, and each factor with its eigenvalues and eigenvectors
+        factors = {"MlpPolicy": 8, "MlpLstmPolicy": 9}
+        assert n_states == {"A2C": 2, "ACER": 3, "PPO2": 4, "ACKTR": 4 + 3 * factors.get(policy, 0)}[name]
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

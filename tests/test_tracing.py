@@ -62,6 +62,19 @@ def test_acer(policy, traced):
     assert model._phase.n_traces == 1 and len(traced) == n
 
 
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLnLstmPolicy"])
+@pytest.mark.parametrize("how", [{}, dict(kfac_update=3), dict(async_eigen_decomp=True)])
+def test_acktr(policy, how, traced):
+    model = make("ACKTR", policy, **how)
+    model.learn(96)  # into the updates of K-FAC
+    n = len(traced)
+    model.learn(32)
+    model.learning_rate, model.lr_schedule = 1e-2, "constant"
+    model.learn(96)
+    assert len(traced) == n
+    assert model._phase.n_traces == 1 and model._decomposing_phase.n_traces == (0 if "async_eigen_decomp" in how else 1)
+
+
 def test_images(traced):
     model = make("PPO2", "CnnPolicy", random_env(observation_space=IMAGE))
     model.learn(8)

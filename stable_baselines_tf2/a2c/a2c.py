@@ -167,22 +167,11 @@ class A2C(ActorCriticRLModel):
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
         return named
 
-    def _scheduled_rate(self) -> float:
-        """The next learning rate; the schedule advances by one for every sample, and the last value counts."""
-        schedule, rate = self.learning_rate_schedule, 0.0
-        assert schedule is not None  # since the start of training
-        for _ in range(self.n_batch):
-            rate = schedule.value()
-        return rate
-
     def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
         rollout.returns = discounted_returns(rollout.rewards.T, rollout.dones.T, rollout.last_values, self.gamma).T
-        arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values")}
-        batch = {name: rollout.flat(array) for name, array in arrays.items()}
-        if rollout.states is not None:
-            batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
-        learning_rate = self._scheduled_rate()
-        statistics = self._train(batch, learning_rate)
+        assert self.learning_rate_schedule is not None  # since the start of training
+        learning_rate = self.learning_rate_schedule.last_value(self.n_batch)  # it advances with every sample
+        statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate)
         if training.writer is not None:
             statistics |= {"returns": float(rollout.returns.mean()), "learning_rate": learning_rate}
             statistics |= {"advantages": float((rollout.returns - rollout.values).mean())}

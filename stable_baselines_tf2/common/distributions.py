@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from stable_baselines_tf2.common.tf_layers import linear
 from stable_baselines_tf2.core.naming import named_layer
+from stable_baselines_tf2.core.probes import copies
 
 Tensor = Any
 
@@ -307,7 +308,7 @@ class _LogStd(keras.layers.Layer):
         self.logstd = self.add_weight((1, self.size), "zeros", name="logstd")
 
     def call(self, mean: Tensor) -> Tensor:
-        return tf.zeros_like(mean) + self.logstd
+        return tf.zeros_like(mean) + copies(self.logstd, mean)
 
 
 class DiagGaussianProbabilityDistributionType(ProbabilityDistributionType):

@@ -237,6 +237,11 @@ class Scheduler:
         self.step += 1.0
         return current
 
+    def last_value(self, n_calls: int) -> float:
+        """The value of the last of a number of calls."""
+        self.step += n_calls - 1
+        return self.value()
+
     def value_steps(self, steps: float) -> float:
         """The value after a number of calls."""
         return self.initial_value * self.schedule(steps / self.nvalues if self.nvalues else 0.0)

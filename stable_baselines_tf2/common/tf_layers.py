@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.naming import named_layer
+from stable_baselines_tf2.core.probes import copies, listening, report
 from stable_baselines_tf2.core.recurrence import lstm_sequence, lstm_step, normalize
 
 Tensor = Any  # a tf.Tensor, inside or outside of a graph
@@ -57,7 +58,10 @@ class _Linear(keras.layers.Layer):
         self.b = self.add_weight((self.n_hidden,), keras.initializers.Constant(self.init_bias), name="b")
 
     def call(self, inputs: Tensor) -> Tensor:
-        return tf.matmul(inputs, self.w) + self.b
+        outputs = tf.matmul(inputs, self.w) + self.b
+        report(self.w, outputs, inputs)
+        report(self.b, outputs)
+        return outputs
 
 
 class _Conv(keras.layers.Layer):
@@ -79,6 +83,10 @@ class _Conv(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:  # [B, height, width, channels]
         convolved = tf.nn.conv2d(inputs, tf.convert_to_tensor(self.w), strides=self.stride, padding=self.pad)
+        if listening():
+            sizes, strides = (1, *self.filter_size, 1), (1, *self.stride, 1)
+            patches = tf.image.extract_patches(inputs, sizes, strides, rates=(1, 1, 1, 1), padding=self.pad)
+            report(self.w, convolved, patches)
         return convolved + tf.reshape(self.b, (1, 1, 1, self.n_filters))
 
 
@@ -108,20 +116,44 @@ class _Lstm(keras.layers.Layer):
         n_steps, n_hidden = sequence.shape[0], self.n_hidden
         # The input's share needs no recurrence: one large product instead of T small ones.
         flat = tf.reshape(sequence, (-1, sequence.shape[-1]))
-        share = tf.reshape(tf.matmul(flat, self.wx), (n_steps, -1, 4 * n_hidden))
-        norms: tuple[Tensor, ...] = ()
+        product = tf.matmul(flat, self.wx)
+        share = product
         if self.layer_norm:
-            share = normalize(share, self.gx, self.bx)
-            norms = tuple(tf.convert_to_tensor(norm) for norm in (self.gh, self.bh, self.gc, self.bc))
+            share = normalize(product, copies(self.gx, product), copies(self.bx, product))
         share += self.b
+        report(self.wx, product if self.layer_norm else share, flat)
+        report(self.b, share)
+        shares = tf.reshape(share, (n_steps, -1, 4 * n_hidden))
         wh = tf.convert_to_tensor(self.wh)
         keep = 1.0 - tf.cast(masks, tf.float32)[:, :, tf.newaxis]  # [T, N, 1]
         cell, hidden = state[:, :n_hidden], state[:, n_hidden:]
-        if n_steps == 1:
-            cell, hidden = lstm_step(cell, tf.matmul(hidden * keep[0], wh), share[0], keep[0], norms)
-            return hidden[tf.newaxis], tf.concat([cell, hidden], axis=1)
-        hiddens, last_cell = lstm_sequence(share, keep, cell, hidden, wh, *norms)
+        if n_steps == 1 or listening():
+            return self._step_by_step(shares, share, keep, cell, hidden, wh)
+        norms = [tf.convert_to_tensor(norm) for norm in self._norms]
+        hiddens, last_cell = lstm_sequence(shares, keep, cell, hidden, wh, *norms)
         return hiddens, tf.concat([last_cell, hiddens[-1]], axis=1)
+
+    @property
+    def _norms(self) -> tuple[Any, ...]:
+        return (self.gh, self.bh, self.gc, self.bc) if self.layer_norm else ()
+
+    def _step_by_step(
+        self, shares: Tensor, share: Tensor, keep: Tensor, cell: Tensor, hidden: Tensor, wh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The same, with the tensors of every step at hand."""
+        hiddens, inputs = [], []
+        for share_t, keep_t in zip(tf.unstack(shares), tf.unstack(keep), strict=True):
+            inputs.append(hidden * keep_t)
+            product = tf.matmul(inputs[-1], wh)
+            if self.layer_norm:
+                report(self.wh, product, inputs[-1])
+            normalized = (product, product, cell, cell) if self.layer_norm else ()
+            norms = tuple(copies(norm, like) for norm, like in zip(self._norms, normalized, strict=True))
+            cell, hidden = lstm_step(cell, product, share_t, keep_t, norms)
+            hiddens.append(hidden)
+        if not self.layer_norm:  # then the recurrent products have the gradients of the gates, as the input's have
+            report(self.wh, share, tf.concat(inputs, axis=0))
+        return tf.stack(hiddens), tf.concat([cell, hidden], axis=1)
 
 
 class _Dense(keras.layers.Layer):
@@ -138,7 +170,9 @@ class _Dense(keras.layers.Layer):
         self.bias = self.add_weight((self.units,), "zeros", name=self._names[1])
 
     def call(self, inputs: Tensor) -> Tensor:
-        return tf.matmul(inputs, self.kernel) + self.bias
+        outputs = tf.matmul(inputs, self.kernel) + self.bias
+        report(self.kernel, outputs, inputs, self.bias)
+        return outputs
 
 
 class _LayerNorm(keras.layers.Layer):

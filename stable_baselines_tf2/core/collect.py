@@ -42,6 +42,13 @@ class Rollout:
         """[N, T, …] to [N·T, …], environment by environment."""
         return array.reshape(-1, *array.shape[2:])
 
+    def batch(self, *names: str) -> dict[str, np.ndarray]:
+        """The named arrays as rows, and what recurrent policies need: ``starts`` [N·T] and ``states`` [N, 2H]."""
+        batch = {name: self.flat(getattr(self, name)) for name in names}
+        if self.states is not None:
+            batch |= {"starts": self.flat(self.starts).astype(np.float32), "states": self.states}
+        return batch
+
 
 class OnPolicyCollector:
     """Plays T steps at a time in a vectorized environment, which goes on where it stopped.

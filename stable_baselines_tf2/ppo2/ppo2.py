@@ -256,13 +256,10 @@ class PPO2(ActorCriticRLModel):
             self.lam,
         )
         rollout.returns = np.ascontiguousarray(returns.T, np.float32)
-        arrays = {name: getattr(rollout, name) for name in ("obs", "actions", "returns", "values", "neglogp")}
-        batch = {name: rollout.flat(array) for name, array in arrays.items()}
-        if rollout.states is not None:
-            batch |= {"starts": rollout.flat(rollout.starts).astype(np.float32), "states": rollout.states}
+        batch = rollout.batch("obs", "actions", "returns", "values", "neglogp")
         statistics = self._train(batch, *self._minibatches(), learning_rate, cliprange, cliprange_vf)
         if training.writer is not None:
-            statistics |= {name: float(np.mean(arrays[name])) for name in ("returns", "values", "neglogp")}
+            statistics |= {name: float(np.mean(batch[name])) for name in ("returns", "values", "neglogp")}
             statistics |= {
                 "advantages": float(np.mean(rollout.returns - rollout.values)),
                 "learning_rate": float(learning_rate),

@@ -83,7 +83,7 @@ def _forward(
     return results, new_state
 
 
-@driver("forward", "A2C", "ACER", "PPO2")
+@driver("forward", "A2C", "ACER", "ACKTR", "PPO2")
 def forward(case: Case) -> dict[str, Any]:
     """Acting, step by step for recurrent policies."""
     model = make_model(case)
@@ -151,6 +151,31 @@ def a2c_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         statistics = model._train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]))
         results |= {f"step/{k}/loss/{name}": value for name, value in statistics.items()} | _parameters(model, k)
+    return results
+
+
+@driver("update", "ACKTR")
+def acktr_update(case: Case) -> dict[str, Any]:
+    """One update for each step: cold ones, then those of K-FAC."""
+    if case.id.startswith("pretrain"):
+        return _pretrain(case)
+    model, results = make_model(case), {}
+    names, cold = model.train_model.params.names, 0
+    for k in range(case.n_steps):
+        noise = case.arrays[f"step/{k}/noise/value"][:, 0]
+        statistics = model._train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]), noise)
+        for name in ("policy_loss", "value_loss", "policy_entropy"):
+            results[f"step/{k}/loss/{name}"] = statistics[name]
+        state, optimizer = model._optimizer_state, model._optimizer
+        updates, decompositions = int(state["kfac/updates"]), int(state["kfac/decompositions"])
+        cold += not optimizer.is_due(updates)
+        descents = min(updates, optimizer.cold_updates + 1)
+        results[f"step/{k}/aux/counters"] = [descents, updates, cold, decompositions, updates]
+        for block in optimizer.blocks:
+            for kind, factor in (("fprop", block.inputs), ("bprop", block.outputs)):
+                if factor is not None:
+                    results[f"step/{k}/aux/{kind}/{names[block.weights]}"] = state[f"kfac/factor/{factor}"]
+        results |= _parameters(model, k)
     return results
 
 

@@ -1,0 +1,322 @@
+"""Actor-critic with Kronecker-factored trust regions (Wu et al. 2017, https://arxiv.org/abs/1708.05144).
+
+Each update collects ``n_steps`` steps of every environment and makes one step on L = L_policy - c_entropy · H +
+c_value · L_value along the natural gradient, which K-FAC approximates and shortens to a trust region. The first ten
+updates descend along the plain gradient while the curvature is averaged.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import warnings
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice, check_number
+from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core import losses, probes
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.core.optimizers import State
+from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase
+from stable_baselines_tf2.core.returns import discounted_returns, generalized_advantage_estimation
+
+Tensor = Any
+
+
+class ACKTR(ActorCriticRLModel):
+    """Actor-critic with Kronecker-factored trust regions.
+
+    Args:
+        policy: an actor-critic policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded.
+        gamma: discount γ.
+        nprocs: older name of ``n_cpu_tf_sess``.
+        n_steps: steps of each environment in a rollout.
+        ent_coef: weight of the entropy in the loss.
+        vf_coef: weight of the value loss.
+        vf_fisher_coef: weight of the value function in the Fisher loss, whose gradients make the curvature.
+        learning_rate: step size at the start, for both kinds of steps.
+        max_grad_norm: largest norm of the gradient in the first ten updates; None for no limit.
+        kfac_clip: trust region: largest approximate Kullback-Leibler divergence of a step.
+        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        tensorboard_log: folder of TensorBoard logs; None for none.
+        _init_setup_model: build the networks at once.
+        async_eigen_decomp: decompose the curvature in a thread while the next rollout is collected, for the update
+            after it. Faster for large networks; results stay reproducible.
+        kfac_update: updates between two decompositions of the curvature.
+        gae_lambda: λ of generalized advantage estimation; None for n-step returns.
+        policy_kwargs: further arguments of the policy.
+        full_tensorboard_log: also log histograms of observations and weights (slow, large).
+        seed: seed of all random generators.
+        n_cpu_tf_sess: TensorFlow's threads, for the whole process.
+        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
+            end.
+
+    Raises:
+        ValueError: an argument that makes no sense, or an unknown policy.
+    """
+
+    saved = (
+        "gamma",
+        "gae_lambda",
+        "n_steps",
+        "vf_coef",
+        "ent_coef",
+        "vf_fisher_coef",
+        "max_grad_norm",
+        "learning_rate",
+        "kfac_clip",
+        "lr_schedule",
+        "kfac_update",
+        "async_eigen_decomp",
+        "bootstrap_timeouts",
+    )
+    _statistics: ClassVar[tuple[str, ...]] = (
+        "policy_loss",
+        "value_loss",
+        "policy_entropy",
+        "loss",
+        "policy_fisher",
+        "value_fisher",
+        "curvature",
+    )
+    _loss_tags: ClassVar[dict[str, str]] = {
+        "policy_entropy": "loss/entropy_loss",
+        "policy_loss": "loss/policy_gradient_loss",
+        "policy_fisher": "loss/policy_gradient_fisher_loss",
+        "value_loss": "loss/value_function_loss",
+        "value_fisher": "loss/value_function_fisher_loss",
+        "loss": "loss/loss",
+        "returns": "input_info/discounted_rewards",
+        "learning_rate": "input_info/learning_rate",
+        "advantages": "input_info/advantage",
+    }
+    _optimizer: Kfac
+
+    def __init__(
+        self,
+        policy: type[ActorCriticPolicy] | str,
+        env: Any,
+        gamma: float = 0.99,
+        nprocs: int | None = None,
+        n_steps: int = 20,
+        ent_coef: float = 0.01,
+        vf_coef: float = 0.25,
+        vf_fisher_coef: float = 1.0,
+        learning_rate: float = 0.25,
+        max_grad_norm: float | None = 0.5,
+        kfac_clip: float = 0.001,
+        lr_schedule: str = "linear",
+        verbose: int = 0,
+        tensorboard_log: str | None = None,
+        _init_setup_model: bool = True,
+        async_eigen_decomp: bool = False,
+        kfac_update: int = 1,
+        gae_lambda: float | None = None,
+        policy_kwargs: dict[str, Any] | None = None,
+        full_tensorboard_log: bool = False,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = 1,
+        bootstrap_timeouts: bool = False,
+    ) -> None:
+        if nprocs is not None:
+            warnings.warn("nprocs is the older name of n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
+            n_cpu_tf_sess = nprocs
+        super().__init__(
+            policy,
+            env,
+            _init_setup_model,
+            verbose,
+            requires_vec_env=True,
+            policy_kwargs=policy_kwargs,
+            seed=seed,
+            n_cpu_tf_sess=n_cpu_tf_sess,
+        )
+        self.gamma, self.n_steps, self.gae_lambda = gamma, n_steps, gae_lambda
+        self.ent_coef, self.vf_coef, self.vf_fisher_coef = ent_coef, vf_coef, vf_fisher_coef
+        self.learning_rate, self.lr_schedule, self.max_grad_norm = learning_rate, lr_schedule, max_grad_norm
+        self.kfac_clip, self.kfac_update, self.async_eigen_decomp = kfac_clip, kfac_update, async_eigen_decomp
+        self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
+        self.bootstrap_timeouts = bootstrap_timeouts
+        self.learning_rate_schedule: Scheduler | None = None
+        if _init_setup_model:
+            self.setup_model()
+
+    def _set_threads(self) -> None:
+        with warnings.catch_warnings():
+            if self.n_cpu_tf_sess == 1:  # the default: nobody asked for it
+                warnings.simplefilter("ignore")
+            super()._set_threads()
+
+    def _check_arguments(self, n_envs: int | None) -> None:
+        super()._check_arguments(n_envs)
+        check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
+        check_number("kfac_update", self.kfac_update, 1, integer=True)
+        check_number("kfac_clip", self.kfac_clip, 0.0)
+        check_number("vf_fisher_coef", self.vf_fisher_coef, 0.0)
+        if self.gae_lambda is not None:
+            check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+
+    # ------------------------------------------------------------ the update
+    def _make_optimizer(self) -> Kfac:
+        blocks, factors = self._example_curvature()
+        return Kfac(
+            self.train_model.params.shapes,
+            blocks,
+            [factor.shape[0] for factor in factors],
+            clip=self.kfac_clip,
+            interval=self.kfac_update,
+            max_grad_norm=self.max_grad_norm,
+        )
+
+    def _build_update(self) -> None:
+        small = self.train_model.compiles_well
+        self._phase, self._decomposing_phase = (
+            CompiledPhase(step, jit_compile=False, in_caller=small)
+            for step in (self._step, partial(self._step, decompose=True))
+        )
+        self._decompose = tf.function(self._optimizer.decompose, autograph=False)
+        self._executor = concurrent.futures.ThreadPoolExecutor(1)
+        self._decomposition: tuple[State, concurrent.futures.Future[State]] | None = None  # that is under way
+
+    def _step(self, vector: Tensor, state: State, inputs: Batch, decompose: bool = False) -> tuple[Tensor, State, Any]:
+        with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
+            tape.watch(vector)
+            loss, fisher, statistics = self._loss(vector, inputs)
+        gradient = tape.gradient(loss, vector)
+        factors = self._curvature(tape, fisher, uses)[1]
+        state = self._optimizer.accumulate(state, factors)
+        if decompose:
+            state = self._optimizer.decompose(state)
+        vector, state = self._optimizer.step(vector, gradient, state, inputs["learning_rate"])
+        total = tf.add_n([tf.linalg.trace(factor) for factor in factors])
+        return vector, state, tf.stack([*statistics, total])
+
+    def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+        """The loss, the Fisher loss, and the statistics in the order of ``_statistics`` without the last."""
+        outputs = self.train_model.with_weights(
+            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
+        )
+        advantages = batch["returns"] - batch["values"]
+        if space_kind(self.action_space) == "Box":
+            advantages = losses.standardize(advantages)
+        neglogp = outputs.distribution.neglogp(batch["actions"])
+        entropy = tf.reduce_mean(outputs.distribution.entropy())
+        policy_loss = losses.policy_gradient(neglogp, advantages) - self.ent_coef * entropy
+        value_loss = losses.squared_error(outputs.value, batch["returns"])
+        loss = policy_loss + self.vf_coef * value_loss
+        # The log-likelihood of the model's own outputs. Actions came from the policy; the value function counts as a
+        # normal distribution, of which a sample is drawn here.
+        policy_fisher = -tf.reduce_mean(neglogp)
+        sample = tf.stop_gradient(outputs.value + batch["noise"])
+        value_fisher = -self.vf_fisher_coef * losses.squared_error(outputs.value, sample)
+        statistics = (policy_loss, value_loss, entropy, loss, policy_fisher, value_fisher)
+        return loss, policy_fisher + value_fisher, statistics
+
+    def _curvature(
+        self, tape: tf.GradientTape, fisher: Tensor, uses: dict[int, probes.Use]
+    ) -> tuple[list[Block], list[Tensor]]:
+        def gradients(tensors: list[Tensor]) -> list[Tensor]:
+            return tape.gradient(fisher, tensors)
+
+        return curvature(uses, self.train_model.params.variables, gradients)
+
+    def _example_curvature(self) -> tuple[list[Block], list[Tensor]]:
+        """The structure of the curvature, found by one step on made-up data."""
+        policy = self.train_model
+        with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
+            states = (tf.zeros((1, policy.initial_state.shape[1])), tf.zeros(1)) if policy.recurrent else ()
+            tape.watch(vector := policy.params.vector)
+            outputs = policy.with_weights(vector, policy._example, *states)
+            actions = tf.zeros([1, *policy.pdtype.sample_shape()], policy.pdtype.sample_dtype())
+            fisher = tf.reduce_sum(outputs.distribution.logp(actions)) + tf.reduce_sum(outputs.value)
+        return self._curvature(tape, fisher, uses)
+
+    def _train(self, batch: dict[str, np.ndarray], learning_rate: float, noise: np.ndarray) -> dict[str, float]:
+        """Runs the compiled step.
+
+        Args:
+            batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
+            learning_rate: step size.
+            noise: standard normal numbers that sample the value function for its curvature, [B].
+        """
+        inputs: dict[str, np.ndarray | np.generic] = {**batch, "learning_rate": np.float32(learning_rate)}
+        inputs["noise"] = noise
+        state = self._decomposed(self._optimizer_state)
+        decompose = not self.async_eigen_decomp and self._optimizer.is_due(int(state["kfac/updates"]) + 1)
+        phase = self._decomposing_phase if decompose else self._phase
+        vector, state, statistics = phase(self._parameters.vector, state, inputs)
+        named = dict(zip(self._statistics, map(float, statistics), strict=True))
+        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
+        if self._is_pending(state):
+            self._decomposition = state, self._executor.submit(self._decompose, state)
+        return named
+
+    def _is_pending(self, state: State) -> bool:
+        """Whether the curvature after this update is to be decomposed for the next."""
+        return self.async_eigen_decomp and self._optimizer.is_due(int(state["kfac/updates"]))
+
+    def _decomposed(self, state: State) -> State:
+        """The state with the decomposition that is pending; of a model just loaded, it has not begun."""
+        if not self._is_pending(state):
+            return state
+        started, self._decomposition = self._decomposition, None
+        return started[1].result() if started and started[0] is state else self._decompose(state)
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        rewards, last_values = rollout.rewards.T, rollout.last_values
+        if self.gae_lambda is None:
+            returns = discounted_returns(rewards, rollout.dones.T, last_values, self.gamma)
+        else:
+            values, starts = rollout.values.T, rollout.starts.T
+            _, returns = generalized_advantage_estimation(
+                rewards, values, starts, last_values, rollout.last_dones, self.gamma, self.gae_lambda
+            )
+        rollout.returns = np.ascontiguousarray(returns.T, np.float32)
+        assert self.learning_rate_schedule is not None  # since the start of training
+        learning_rate = self.learning_rate_schedule.last_value(self.n_batch)  # it advances with every sample
+        noise = self.generator.standard_normal(self.n_batch, dtype=np.float32)
+        statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)
+        if training.writer is not None:
+            statistics |= {"returns": float(rollout.returns.mean()), "learning_rate": learning_rate}
+            statistics |= {"advantages": float((rollout.returns - rollout.values).mean())}
+        return statistics
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        return {
+            "nupdates": training.update,
+            "total_timesteps": self.num_timesteps,
+            "fps": training.fps,
+            "policy_entropy": statistics["policy_entropy"],
+            "policy_loss": statistics["policy_loss"],
+            "value_loss": statistics["value_loss"],
+            "explained_variance": float(
+                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
+            ),
+        }
+
+    def _start_training(self, training: Training) -> None:
+        self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "ACKTR",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> ACKTR:
+        return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+
+__all__ = ["ACKTR"]
