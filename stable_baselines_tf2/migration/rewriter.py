@@ -7,9 +7,10 @@ human is told with the number of its line.
 from __future__ import annotations
 
 import difflib
-import importlib.util
+import importlib
 import re
 from collections.abc import Sequence
+from importlib.machinery import PathFinder
 from typing import NamedTuple
 
 import libcst as cst
@@ -114,15 +115,11 @@ class _Rewriter(cst.CSTTransformer):
                 mode = _render_mode(call)
                 for make in value.makes:
                     self.modes.setdefault(make, set()).add(mode or "?")
-        strings = [string for string in m.findall(node, m.SimpleString()) if isinstance(string, cst.SimpleString)]
-        makes = any(
-            self.kinds.qualified(call.func) == "gym.make"
-            for call in m.findall(node, m.Call())
-            if isinstance(call, cst.Call)
-        )
-        self.needs_ale = makes and any(
-            isinstance(string.evaluated_value, str) and "NoFrameskip-v" in string.evaluated_value for string in strings
-        )
+        ids = {_text(string) or "" for string in m.findall(node, m.SimpleString())}
+        for call in m.findall(node, m.Call()):
+            if isinstance(call, cst.Call) and call.args and self.kinds.qualified(call.func) == "gym.make":
+                made = _text(call.args[0].value)
+                self.needs_ale |= any("NoFrameskip-v" in env_id for env_id in (ids if made is None else {made}))
 
     def _decide(self, node: cst.CSTNode, text: str) -> None:
         self.decisions.append(Decision(self.get_metadata(PositionProvider, node).start.line, text))
@@ -539,7 +536,12 @@ def _render_mode(call: cst.Call) -> str | None:
     argument = call.args[0]
     if len(call.args) > 1 or (argument.keyword and argument.keyword.value != "mode"):
         return None
-    value = argument.value.evaluated_value if isinstance(argument.value, cst.SimpleString) else None
+    return _text(argument.value)
+
+
+def _text(node: cst.CSTNode) -> str | None:
+    """The text of a literal string; None for anything else."""
+    value = node.evaluated_value if isinstance(node, cst.SimpleString) else None
     return value if isinstance(value, str) else None
 
 
@@ -580,7 +582,13 @@ def _spaced(node: cst.Return) -> cst.Return:
 
 
 def _exists(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    """Whether this library has a module; looks without importing, as that may load TensorFlow."""
+    package, *parts = module.split(".")
+    path: Sequence[str] | None = importlib.import_module(package).__path__
+    for part in parts:
+        package = f"{package}.{part}"
+        spec = PathFinder.find_spec(package, path) if path is not None else None
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations
+    return True

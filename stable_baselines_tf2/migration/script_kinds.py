@@ -261,7 +261,8 @@ class Kinds:
             self._train(node, names)
             return Value(VECTORIZED)
         if (ours and last in _SINGLE) or qualified in self.env_classes or qualified.startswith("gym.wrappers."):
-            return Value(SINGLE, makes)
+            around = values[0].kind if values else UNKNOWN
+            return Value(VECTORIZED if around == VECTORIZED else SINGLE, makes)
         if qualified in self._functions:
             self._note_arguments(self._functions[qualified], node, values)
             return self._returns.get(qualified, _NOTHING)

@@ -80,6 +80,7 @@ def test_names(old, new):
 
 
 VECTORIZED = [
+    "HERGoalEnvWrapper(make_vec_env('parking-v0'))",
     "make_vec_env('CartPole-v1')",
     "DummyVecEnv([lambda: gym.make('CartPole-v1')])",
     "SubprocVecEnv([make] * 2)",
@@ -87,17 +88,18 @@ VECTORIZED = [
     "VecNormalize.load('path', DummyVecEnv([make]))",
     "PPO2('MlpPolicy', 'CartPole-v1').learn(100).get_env()",
     "PPO2.load('path').env",
-    "gym.make('CartPole-v1') if False else VecFrameStack(make_atari_env('PongNoFrameskip-v4', 4, 0), 4)",
+    "VecFrameStack(make_atari_env('PongNoFrameskip-v4', 4, 0), 4)",
 ]
 
 
-@pytest.mark.parametrize("made", VECTORIZED[:-1])
+@pytest.mark.parametrize("made", VECTORIZED)
 def test_vectorized_environments_stay(made):
     source = f"""\
 import gymnasium as gym
 from stable_baselines_tf2.common.cmd_util import make_vec_env, make_atari_env
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize, VecFrameStack
 from stable_baselines_tf2 import PPO2
+from stable_baselines_tf2.her import HERGoalEnvWrapper
 def make():
     return gym.make('CartPole-v1')
 env = {made}
@@ -400,8 +402,9 @@ def test_what_needs_a_decision():
 
 
 def test_atari_games_are_registered():
-    text, _ = rewritten("import gym\nenv = gym.make('PongNoFrameskip-v4')\n")
-    assert text.splitlines()[1] == "import ale_py  # registers the Atari games"
+    for made in ("env = gym.make('PongNoFrameskip-v4')", "env_id = 'PongNoFrameskip-v4'\nenv = gym.make(env_id)"):
+        text, _ = rewritten(f"import gym\n{made}\n")
+        assert text.splitlines()[1] == "import ale_py  # registers the Atari games"
 
 
 def test_twice_is_once():
@@ -461,6 +464,19 @@ def test_rewritten_script_does_what_the_old_one_did(tmp_path):
     new = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=200)
     assert old.stdout.splitlines()[-1] == "2.5 [[1.0]] [0.5] 1", old.stderr
     assert new.stdout.splitlines()[-1] == "2.5 [[1.0]] [0.5] 1", new.stderr
+
+
+def test_command_loads_no_tensorflow(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text("from stable_baselines.her import HERGoalEnvWrapper\nfrom stable_baselines.a2c import nothing\n")
+    code = f"""
+import sys
+from stable_baselines_tf2.cli import main
+main(["migrate", {str(path)!r}])
+print("tensorflow" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert result.stdout.splitlines()[-1] == "False" and "does not exist" not in result.stdout, result.stderr
 
 
 def test_command(tmp_path, capsys):
