@@ -116,9 +116,9 @@ class _Rewriter(cst.CSTTransformer):
                 for make in value.makes:
                     self.modes.setdefault(make, set()).add(mode or "?")
         ids = {_text(string) or "" for string in m.findall(node, m.SimpleString())}
-        for call in m.findall(node, m.Call()):
-            if isinstance(call, cst.Call) and call.args and self.kinds.qualified(call.func) == "gym.make":
-                made = _text(call.args[0].value)
+        for found in m.findall(node, m.Call()):
+            if isinstance(found, cst.Call) and found.args and self.kinds.qualified(found.func) == "gym.make":
+                made = _text(found.args[0].value)
                 self.needs_ale |= any("NoFrameskip-v" in env_id for env_id in (ids if made is None else {made}))
 
     def _decide(self, node: cst.CSTNode, text: str) -> None:
