@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
 
 Tensor = Any
+PHASE_BYTES = 2**26  # of observations, for the gradient steps of one compiled call
 Actions = tuple[np.ndarray, np.ndarray]
 
 
@@ -214,6 +216,12 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         rows = self.replay_buffer.sample_indices(n_steps, self.batch_size, generator=self.generator)
         arrays = self.replay_buffer.gather(rows, env=self._vec_normalize_env)
         return dict(zip(("obs", "actions", "rewards", "next_obs", "dones"), arrays, strict=True)), rows
+
+    def _parts(self, n_steps: int) -> list[int]:
+        """Gradient steps in even parts, each of which has all of its batches in memory."""
+        inputs = self._policy.preprocessor
+        fitting = max(PHASE_BYTES // (2 * self.batch_size * math.prod(inputs.shape) * inputs.dtype.itemsize), 1)
+        return [len(part) for part in np.array_split(np.empty(n_steps), -(-n_steps // fitting))]
 
     def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
         """Runs the compiled phase on K batches [K, B, …] (and shared inputs); returns their statistics, [K, n].

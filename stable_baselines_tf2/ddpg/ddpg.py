@@ -234,18 +234,16 @@ class DDPG(ContinuousControlModel):
             raise TypeError(f"param_noise must be an AdaptiveParamNoiseSpec or None, not {self.param_noise!r}")
         if self.normalize_observations and space_kind(self.observation_space) not in ("Box", "MultiBinary"):
             raise ValueError(f"normalize_observations: observations of {self.observation_space} are no quantities")
-        if self.enable_popart and not self.normalize_returns:
-            warnings.warn("enable_popart has no effect without normalize_returns", stacklevel=3)
         if self.eval_env is not None:
-            self._check_eval_env(self._wrap_env(self.eval_env))
-
-    def _check_eval_env(self, env: VecEnv) -> None:
-        for kind in ("observation_space", "action_space"):
-            own, other = getattr(self, kind), as_gymnasium_space(getattr(env, kind))
-            if not spaces_equal(own, other):
-                raise ValueError(f"eval_env: its {kind} is {other}, but the model's is {own}")
+            self.eval_env = self._wrap_env(self.eval_env)
+            for kind in ("observation_space", "action_space"):
+                own, other = getattr(self, kind), as_gymnasium_space(getattr(self.eval_env, kind))
+                if not spaces_equal(own, other):
+                    raise ValueError(f"eval_env: its {kind} is {other}, but the model's is {own}")
 
     def _build_networks(self) -> None:
+        if self.enable_popart and not self.normalize_returns:
+            warnings.warn("enable_popart has no effect without normalize_returns", stacklevel=2)
         shape = self.observation_space.shape or ()
         self.obs_rms = RunningStatistics("obs_rms", shape) if self.normalize_observations else None
         self.ret_rms = RunningStatistics("ret_rms") if self.normalize_returns else None
@@ -349,8 +347,9 @@ class DDPG(ContinuousControlModel):
         for first in range(0, n_steps, interval):
             if self._weight_noise is not None:
                 distances.append(self._adapt_noise(self._sample(1)[0]["obs"][0]))
-            batches = self._sample(min(interval, n_steps - first))[0]
-            statistics.append(self._update(batches, self._rate(training.progress)))
+            for n in self._parts(min(interval, n_steps - first)):
+                batches = self._sample(n)[0]
+                statistics.append(self._update(batches, self._rate(training.progress)))
         self._infos = self._summary(np.concatenate(statistics), batches)
         self._n_updates += n_steps
         training.update += n_steps // self.gradient_steps
@@ -380,9 +379,9 @@ class DDPG(ContinuousControlModel):
             }
         training.log_update(scalars, histograms)
 
-    def _imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
+    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[..., float]:
         self._observations.sync()
-        return super()._imitate(vector, obs)
+        return super()._behaviour_cloning(adam_epsilon, train)
 
     # ------------------------------------------------------------ exploration
     def _perturb(self, copy: DDPGPolicy, noise: np.ndarray | None = None) -> None:
@@ -447,7 +446,7 @@ class DDPG(ContinuousControlModel):
                 part.advance(tf.constant(distributed.broadcast(part.vector.numpy())))
             state = self._optimizer_state.items()
             self._optimizer_state = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
-        self._evaluation = None if self.eval_env is None else _Evaluation(self._wrap_env(self.eval_env))
+        self._evaluation = None if self.eval_env is None else _Evaluation(self.eval_env)
         self._report = None if self._table_interval(training) is None else _Report()
 
     def _after_step(self, first_step: int, training: Training, history: _History) -> None:

@@ -291,6 +291,13 @@ def test_phases_follow_rollouts(n_envs, n_rollout, expected):
     assert phases == [3] * expected and model._n_updates == 3 * expected
 
 
+def test_phases_of_large_images_come_in_parts():
+    model = make("CnnPolicy", off_policy_env(observation_space=IMAGE, name="DDPG"), batch_size=64)
+    fitting = 2**26 // (2 * 64 * 36 * 36)
+    assert fitting == 404 and model._parts(404) == [404] and model._parts(405) == [203, 202]
+    assert model._parts(1000) == [334, 333, 333] and make()._parts(10**4) == [10**4]
+
+
 def test_settings_may_change_between_calls():
     model = make()
     model.learn(6)
@@ -331,7 +338,7 @@ def test_evaluation_goes_on_between_phases(capsys):
         key: [float(value) for name, value in rows if name.strip() == key] for key in ("eval/return", "eval/episodes")
     }
     assert found == {"eval/return": [20, 20, 20], "eval/episodes": [1, 2, 1]}
-    acted = model.eval_env.actions
+    acted = model.eval_env.envs[0].actions
     assert len(acted) == 18
     model.learn(0)  # starts anew
     assert len(acted) == 18
