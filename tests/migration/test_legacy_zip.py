@@ -64,9 +64,7 @@ def test_acts_as_the_original(agent, path):
     recorded = set(expected.files) - INPUTS - {"actions", "action_single"}
     assert recorded == set(given), "something recorded is not compared"
     for name, value in given.items():
-        # Small values may be sums of some as large as the largest, which float32 keeps to seven digits.
-        rounding = 2e-7 * np.abs(expected[name]).max() if name == "values" else 0.0
-        check(value, expected[name], atol=1e-5 + rounding, err_msg=name)
+        check(value, expected[name], err_msg=name)
 
 
 def check_recurrent(model, expected):
