@@ -42,7 +42,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     _all_parameters: JoinedParameters
     _n_updates = 0  # gradient steps of this call of `learn`
     _current_rate: Any = 0.0
-    _infos: dict[str, float]  # statistics of the last training phase
+    _last_phase: tuple[np.ndarray, dict[str, np.ndarray]] | None  # its statistics and batches
     _noises: list[Any]  # one for each environment, or none
 
     # ------------------------------------------------------------ building
@@ -151,7 +151,7 @@ class ContinuousControlModel(OffPolicyRLModel):
 
     def _start_training(self, training: Training) -> None:
         self._check_noise()
-        self._n_updates, self._infos = 0, {}
+        self._n_updates, self._last_phase = 0, None
         self._current_rate = self._rate(1.0)
         # Noise may remember: each environment has its own, and the only one has what the user gave.
         noise = self.action_noise
@@ -197,6 +197,11 @@ class ContinuousControlModel(OffPolicyRLModel):
         """
         return self._run_phase(batches | {"learning_rate": np.float32(learning_rate)})
 
+    @property
+    def _infos(self) -> dict[str, float]:
+        """What is logged of the last training phase; nothing before the first."""
+        return {} if self._last_phase is None else self._summary(*self._last_phase)
+
     def _summary(self, statistics: np.ndarray, batches: dict[str, np.ndarray]) -> dict[str, float]:
         """What is logged of a training phase."""
         return dict(zip(self._loss_names, statistics.mean(axis=0).tolist(), strict=True))
@@ -204,7 +209,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     def _train(self, n_steps: int, training: Training) -> None:
         batches = self._sample(n_steps)[0] | self._draws(n_steps)
         self._current_rate = self._rate(training.progress)
-        self._infos = self._summary(self._update(batches, self._current_rate), batches)
+        self._last_phase = self._update(batches, self._current_rate), batches
         self._n_updates += n_steps
         if training.writer is not None:
             values = {**self._infos, "learning_rate": self._current_rate}

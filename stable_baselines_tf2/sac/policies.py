@@ -146,15 +146,20 @@ class SACPolicy(ContinuousPolicy):
             mask: ignored.
             deterministic: squashed means instead of samples.
         """
-        mean, std = self.proba_step(obs)
+        outputs = self.act_outputs(obs)
+        mean = outputs[:, : self.n_actions]
         if deterministic:
             return np.tanh(mean)
-        return np.tanh(mean + std * self.generator.standard_normal(mean.shape, dtype=np.float32))
+        return np.tanh(mean + self._std(outputs) * self.generator.standard_normal(mean.shape, dtype=np.float32))
 
     def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations of actions before squashing, [B, n] each."""
-        mean, log_std = np.split(self.act_outputs(obs), 2, axis=1)
-        return mean, np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
+        outputs = self.act_outputs(obs)
+        return outputs[:, : self.n_actions], self._std(outputs)
+
+    def _std(self, outputs: np.ndarray) -> np.ndarray:
+        # In the NumPy mirror the logarithms are as they come from their layer. (np.clip would take as long as the layer.)
+        return np.exp(np.minimum(np.maximum(outputs[:, self.n_actions :], LOG_STD_MIN), LOG_STD_MAX))
 
 
 class FeedForwardPolicy(FeedForwardNetworks, SACPolicy):

@@ -180,8 +180,10 @@ class SAC(ContinuousControlModel):
         return (*names, "ent_coef_loss", "ent_coef") if self.log_ent_coef is not None else names
 
     def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
-        draws = {"noise": self._standard_normals(n_steps)}
-        return draws | self._when_to_update_the_target(self._step_numbers(n_steps) % self.target_update_interval == 0)
+        draws, interval = {"noise": self._standard_normals(n_steps)}, self.target_update_interval
+        if interval == 1:
+            return draws
+        return draws | self._when_to_update_the_target(self._step_numbers(n_steps) % interval == 0)
 
     @staticmethod
     def _when_to_update_the_target(flags: np.ndarray) -> dict[str, np.ndarray]:
