@@ -7,14 +7,21 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2 import DDPG, DQN
+from stable_baselines_tf2 import DDPG, DQN, SAC, TD3
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
 
-OFF_POLICY = {"DDPG": DDPG, "DQN": DQN}
+OFF_POLICY = {
+    "DDPG": DDPG,
+    "DQN": DQN,
+    "SAC": SAC,
+    "TD3": TD3,
+}
 SMALL_OFF_POLICY: dict[str, dict[str, Any]] = {
     "DDPG": dict(nb_rollout_steps=6, nb_train_steps=1, nb_eval_steps=5, actor_lr=1e-2, critic_lr=1e-2, tau=0.1),
     "DQN": dict(learning_starts=8, target_network_update_freq=6, exploration_fraction=0.5),
+    "SAC": dict(learning_starts=8),
+    "TD3": dict(learning_starts=8, train_freq=5, gradient_steps=4),
 }
 
 

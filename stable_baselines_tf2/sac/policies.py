@@ -158,7 +158,7 @@ class SACPolicy(ContinuousPolicy):
         return outputs[:, : self.n_actions], self._std(outputs)
 
     def _std(self, outputs: np.ndarray) -> np.ndarray:
-        # In the NumPy mirror the logarithms are as they come from their layer. (np.clip would take as long as the layer.)
+        # The NumPy mirror gives logarithms as they leave their layer. (np.clip would take as long as the layer.)
         return np.exp(np.minimum(np.maximum(outputs[:, self.n_actions :], LOG_STD_MIN), LOG_STD_MAX))
 
 

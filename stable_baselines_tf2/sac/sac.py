@@ -1,16 +1,17 @@
 """Soft actor-critic (Haarnoja et al. 2018, https://arxiv.org/abs/1801.01290), with a network for the value of states.
 
-Each gradient step works on a batch (s, a, r, s') from the replay buffer and on actions ã ~ π(·|s). It lowers
+Each gradient step works on a batch (s, a, r, s') from the replay buffer and on actions ã, drawn from the policy at s,
+with log-density log π. It lowers
 
 - ½ (Q_i(s, a) - [r + γ (1 - done) V'(s')])² for both critics, where V' is an older copy of V;
-- ½ (V(s) - [min_i Q_i(s, ã) - α log π(ã|s)])²;
-- α log π(ã|s) - Q_1(s, ã) for the actor;
-- -log α (log π(ã|s) + H) for the entropy coefficient α, if it is learned (https://arxiv.org/abs/1812.05905), where H is
-  the entropy that the policy shall have.
+- ½ (V(s) - [min_i Q_i(s, ã) - α log π])²;
+- α log π - Q_1(s, ã) for the actor;
+- -log α (log π + H) for the entropy coefficient α, if it is learned (https://arxiv.org/abs/1812.05905), where H is the
+  entropy that the policy shall have.
 
-All four see the weights from before the step. Every ``target_update_interval`` steps V' follows V: θ' <- (1 - τ) θ' +
-τ θ. As in Stable Baselines 2, each V(s) is compared with the entropy terms of all actions of the batch, unless
-``corrected_value_target`` is set.
+All four see the weights from before the step. Every ``target_update_interval`` steps V' follows V:
+θ' <- (1 - τ) θ' + τ θ. As in Stable Baselines 2, each V(s) is compared with the entropy terms α log π of all actions of
+the batch, unless ``corrected_value_target`` is set.
 """
 
 from __future__ import annotations

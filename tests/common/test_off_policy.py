@@ -13,7 +13,7 @@ from stable_baselines_tf2 import A2C, DQN
 from stable_baselines_tf2.common import OffPolicyRLModel
 from stable_baselines_tf2.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines_tf2.common.evaluation import evaluate_policy
-from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec, OrnsteinUhlenbeckActionNoise
+from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec, NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecFrameStack, VecNormalize
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from tests.helpers import RandomEnv, box
@@ -235,6 +235,9 @@ RESUMED = {
     "DQN": {},
     "DQN-prioritized": dict(prioritized_replay=True),
     "DQN-noise": dict(param_noise=True, policy="LnMlpPolicy"),
+    "SAC": dict(train_freq=2, target_update_interval=3),
+    "SAC-noise": dict(action_noise=OrnsteinUhlenbeckActionNoise([0.0, 0.0], [0.3, 0.3]), random_exploration=0.3),
+    "TD3": dict(action_noise=NormalActionNoise([0.0, 0.0], [0.1, 0.1])),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from stable_baselines_tf2.core.optimizers import Adam, RMSProp, clip_by_global_norm
+from stable_baselines_tf2.core.optimizers import Adam, RMSProp, clip_by_global_norm, polyak_average
 
 GRADIENTS = np.random.default_rng(0).normal(0, 1, (5, 4)).astype(np.float32)
 
@@ -54,3 +54,10 @@ def test_clipping_by_norm():
     np.testing.assert_allclose(clip_by_global_norm(gradient, 7.0), [3, 4], rtol=1e-6)
     np.testing.assert_array_equal(clip_by_global_norm(gradient, None), gradient)
     np.testing.assert_array_equal(clip_by_global_norm(tf.zeros(2), 0.5), [0, 0])
+
+
+def test_polyak_average():
+    target, source = tf.constant([1.0, -2.0]), tf.constant([3.0, 6.0])
+    np.testing.assert_allclose(polyak_average(target, source, 0.25), [1.5, 0.0])
+    np.testing.assert_array_equal(polyak_average(target, source, 0.0), target)
+    np.testing.assert_array_equal(polyak_average(target, source, 1.0), source)

@@ -72,3 +72,18 @@ def test_unflatten_is_differentiable(variables):
         loss = tf.reduce_sum(w[1]) + 3 * b[1]
     assert w.shape == (2, 3) and b.shape == (2,)
     np.testing.assert_array_equal(tape.gradient(loss, vector), [0, 0, 0, 1, 1, 1, 0, 3])
+
+
+def test_reading_single_arrays(variables):
+    parameters = Parameters(variables)
+    get = parameters.reader()
+    np.testing.assert_array_equal(get(parameters.names[0]), [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(get(parameters.names[1]), parameters.vector[6:])
+
+
+def test_places(variables):
+    parameters = Parameters(variables)
+    assert parameters.place(parameters.names) == slice(0, 8) and parameters.place(parameters.names[1:]) == slice(6, 8)
+    for names in (parameters.names[::-1], ["nothing"]):
+        with pytest.raises(ValueError, match="do not stand in this order"):
+            parameters.place(names)
