@@ -320,7 +320,7 @@ def test_one_trace_for_many_phases(name):
 class Demonstrations:
     """An expert that always takes the same action."""
 
-    action = np.float32([1.0, 0.9])
+    action = np.float32([0.8, 0.9])
 
     def __init__(self):
         obs = np.random.default_rng(0).normal(0, 1, (64, 3)).astype(np.float32)
@@ -335,9 +335,9 @@ class Demonstrations:
 @each
 def test_behaviour_cloning(name):
     model = make_off_policy(name)
-    before = model.get_parameters()
+    before, error = model.get_parameters(), np.abs(model.predict(OBS)[0] - Demonstrations.action).mean()
     model.pretrain(Demonstrations(), n_epochs=60, learning_rate=1e-2)
-    np.testing.assert_allclose(model.predict(OBS)[0], np.tile(Demonstrations.action, (5, 1)), atol=0.1)
+    assert np.abs(model.predict(OBS)[0] - Demonstrations.action).mean() < 0.1 * error
     changed = {key for key, array in model.get_parameters().items() if not np.array_equal(array, before[key])}
     assert changed and all(key.startswith("model/pi/") for key in changed)
 
