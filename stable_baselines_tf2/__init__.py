@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
     from stable_baselines_tf2.sac import SAC as SAC
     from stable_baselines_tf2.td3 import TD3 as TD3
+    from stable_baselines_tf2.trpo_mpi import TRPO as TRPO
 
 _ALGORITHMS = {
     "A2C": "a2c",
@@ -28,6 +29,7 @@ _ALGORITHMS = {
     "PPO2": "ppo2",
     "SAC": "sac",
     "TD3": "td3",
+    "TRPO": "trpo_mpi",
 }  # imported when asked for: TensorFlow takes seconds to load
 __all__ = [
     "A2C",
@@ -39,6 +41,7 @@ __all__ = [
     "PPO2",
     "SAC",
     "TD3",
+    "TRPO",
 ]
 
 

@@ -19,6 +19,7 @@ SUPPORTED = {
     "ppo2": "PPO2",
     "sac": "SAC",
     "td3": "TD3",
+    "trpo_mpi": "TRPO",
 }
 COMMON = ("common", "results_plotter")
 # LAPACK 3.10 chooses other signs for singular vectors than NumPy 1.18's (test_tf_layers compares up to these).

@@ -12,24 +12,20 @@ from gymnasium import spaces
 
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
-from tests.on_policy_cases import ALGORITHMS, make, random_env, same
+from tests.on_policy_cases import ALGORITHMS, UPDATE, make, random_env, same
 
-STEPS = 24  # three updates of two environments
-ALSO_WARM = 4  # times as many for ACKTR: its first ten updates are of another kind
-CASES = [
-    ("PPO2", "MlpPolicy"),
-    ("PPO2", "MlpLstmPolicy"),
-    ("A2C", "MlpPolicy"),
-    ("A2C", "MlpLnLstmPolicy"),
-    ("ACER", "MlpPolicy"),
-    ("ACER", "MlpLstmPolicy"),
-    ("ACKTR", "MlpPolicy"),
-    ("ACKTR", "MlpLstmPolicy"),
-]
+ALSO_WARM = 4  # times as many updates for ACKTR: its first ten are of another kind
+POLICIES = {
+    "PPO2": ("MlpPolicy", "MlpLstmPolicy"),
+    "A2C": ("MlpPolicy", "MlpLnLstmPolicy"),
+    "ACER": ("MlpPolicy", "MlpLstmPolicy"),
+    "ACKTR": ("MlpPolicy", "MlpLstmPolicy"),
+    "TRPO": ("MlpPolicy", "MlpLstmPolicy"),
+}
 
 IN_ANOTHER_PROCESS = """
 import sys
-from tests.test_resume import STEPS, fresh_env, go_on
+from tests.test_resume import fresh_env, go_on
 from tests.on_policy_cases import ALGORITHMS
 
 for case in sys.argv[1:]:
@@ -62,7 +58,9 @@ def fresh_env(name):
 
 
 def steps_of(model):
-    return STEPS * ALSO_WARM if isinstance(model, ALGORITHMS["ACKTR"]) else STEPS
+    """Of three updates."""
+    name = type(model).__name__
+    return 3 * UPDATE[name] * (ALSO_WARM if name == "ACKTR" else 1)
 
 
 def go_on(model, target):
@@ -73,9 +71,10 @@ def go_on(model, target):
     np.savez(target, actions=model.env.taken, steps=model.num_timesteps, draws=draws, **arrays)
 
 
-def test_training_goes_on_in_another_process(tmp_path):
-    cases = [str(tmp_path / f"{name}-{policy}") for name, policy in CASES]
-    for case, (name, policy) in zip(cases, CASES, strict=True):
+@pytest.mark.parametrize("name", POLICIES)
+def test_training_goes_on_in_another_process(tmp_path, name):
+    cases = [str(tmp_path / f"{name}-{policy}") for policy in POLICIES[name]]
+    for case, policy in zip(cases, POLICIES[name], strict=True):
         model = make(name, policy, fresh_env(name))
         model.learn(steps_of(model))
         model.save(case)
@@ -84,43 +83,42 @@ def test_training_goes_on_in_another_process(tmp_path):
         model.set_env(fresh_env(name))
         go_on(model, case + "-here.npz")
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, *cases], check=True, timeout=250)
-    for case, (name, policy) in zip(cases, CASES, strict=True):
+    for case, policy in zip(cases, POLICIES[name], strict=True):
         here, there = np.load(case + "-here.npz"), np.load(case + "-there.npz")
-        assert here.files == there.files and here["steps"] == there["steps"]
-        steps = STEPS * ALSO_WARM if name == "ACKTR" else STEPS
-        assert here["steps"] == 2 * steps and here["actions"].shape == (steps, *(() if name == "ACER" else (2,)))
+        assert here.files == there.files and here["steps"] == there["steps"] == 2 * steps_of(model)
+        assert here["actions"].shape == (steps_of(model), *(() if name == "ACER" else (2,)))
         for key in here.files:
             np.testing.assert_array_equal(here[key], there[key], err_msg=f"{case}: {key}")
         n_states = sum(key.startswith("optimizer/") for key in here.files)
         # ACKTR: two counters, two kinds of momentum, and each factor with its eigenvalues and eigenvectors
         factors = {"MlpPolicy": 8, "MlpLstmPolicy": 9}
-        assert n_states == {"A2C": 2, "ACER": 3, "PPO2": 4, "ACKTR": 4 + 3 * factors.get(policy, 0)}[name]
+        assert n_states == {"A2C": 2, "ACER": 3, "ACKTR": 4 + 3 * factors.get(policy, 0)}.get(name, 4)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_the_optimizer_matters(name):
     """What is tested above is not trivially true: without the optimizer's state the numbers differ."""
-    model = make(name)
-    model.learn(STEPS)
+    model, steps = make(name), 3 * UPDATE[name]
+    model.learn(steps)
     buffer = io.BytesIO()
     model.save(buffer)
     buffer.seek(0)
     other = ALGORITHMS[name].load(buffer, env=random_env())
-    other._optimizer_state |= other._optimizer.initial_state(sum(other._parameters.sizes))
+    other._optimizer_state |= other._optimizer.initial_state(sum(other._trained.sizes))
     model.set_env(random_env())
     for one in (model, other):
-        one.learn(STEPS, reset_num_timesteps=False)
+        one.learn(steps, reset_num_timesteps=False)
     assert not same(model.get_parameters(), other.get_parameters())
 
 
 def test_saving_changes_nothing():
     models = [make("PPO2"), make("PPO2")]
     for i, model in enumerate(models):
-        model.learn(STEPS)
+        model.learn(24)
         if i:
             model.save(io.BytesIO())
             model.get_parameters(), model.train_model.get_weights()
-        model.learn(STEPS)
+        model.learn(24)
     assert same(models[0].get_parameters(), models[1].get_parameters())
 
 

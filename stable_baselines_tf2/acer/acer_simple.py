@@ -239,7 +239,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     @property
     def average_parameters(self) -> dict[str, np.ndarray]:
         """The weights of the average policy, by legacy name."""
-        return self._parameters.as_dict(self._optimizer_state[AVERAGE])
+        return self._trained.as_dict(self._optimizer_state[AVERAGE])
 
     # ------------------------------------------------------------ the update
     def _build_update(self) -> None:
@@ -335,7 +335,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             for name, array in batches.items()
         }
         inputs |= {"learning_rate": np.float32(learning_rate), "n_steps": np.int32(n_steps)}
-        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
         self._advance(vector, state, {"the loss": statistics[:n_steps]}, f"the update at step {self.num_timesteps}")
         return dict(zip(self._names, map(float, statistics[0]), strict=True))
 

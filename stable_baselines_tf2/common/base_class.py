@@ -27,7 +27,7 @@ from stable_baselines_tf2.common.save_util import data_to_json, load_trusted, ra
 from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
-from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OnPolicyCollector, PolicyStep, Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
@@ -39,6 +39,7 @@ from stable_baselines_tf2.core.tensorboard import TensorboardWriter as Tensorboa
 if TYPE_CHECKING:
     from stable_baselines_tf2.common.off_policy import OffPolicyRLModel as OffPolicyRLModel
 
+RANK_STRIDE = 10_000  # between the seeds of the environments of two processes
 Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 
 
@@ -92,6 +93,7 @@ class BaseRLModel(ABC):
         self.verbose, self.seed, self.n_cpu_tf_sess = verbose, seed, n_cpu_tf_sess
         self._requires_vec_env = requires_vec_env
         self.env: Any = None
+        self._vec_env: VecEnv | None = None  # the same, always with the axis of environments
         self._vec_normalize_env: VecNormalize | None = None
         self.observation_space: Any = None
         self.action_space: Any = None
@@ -120,7 +122,8 @@ class BaseRLModel(ABC):
         return as_vec_env(env, self.verbose, self._requires_vec_env)
 
     def _take_env(self, env: VecEnv) -> None:
-        self.env, self.n_envs = env, env.num_envs
+        self._vec_env, self.n_envs = env, env.num_envs
+        self.env = env if self._requires_vec_env or self.n_envs > 1 else UnvecWrapper(env)
         self._vec_normalize_env = unwrap_vec_normalize(env)
         self.episode_reward = None
         self.ep_info_buf.clear()
@@ -166,20 +169,41 @@ class BaseRLModel(ABC):
             self.episode_reward = np.zeros(self.n_envs)
 
     # ------------------------------------------------------------ random numbers, threads, verbosity
+    @property
+    def _n_workers(self) -> int:
+        """Processes that train this model together."""
+        return distributed.size() if self._over_processes else 1
+
+    @property
+    def _steps_at_once(self) -> int:
+        """Environment steps that count when this process has taken one in every environment."""
+        return self.n_envs
+
+    @property
+    def _rank(self) -> int:
+        """Number of this one among them, from 0."""
+        return distributed.rank() if self._over_processes else 0
+
     def set_random_seed(self, seed: int | None) -> None:
-        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing."""
+        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing.
+
+        Of several processes that train together, each gets random numbers of its own.
+        """
         if seed is None:
             return
         set_global_seeds(seed)
         self._set_generator_state(np.random.default_rng(seed).bit_generator.state)
         if self.env is not None:
-            self.env.seed(seed)
-            self.env.action_space.seed(seed)
+            self.env.seed(seed + RANK_STRIDE * self._rank)
+            self.env.action_space.seed(seed + RANK_STRIDE * self._rank)
         self.action_space.seed(seed)
 
     def _set_generator_state(self, state: Mapping[str, Any]) -> None:
         """Sets the state of the generator in place: the policy draws from the same one."""
-        self.generator.bit_generator.state = state
+        bits: Any = self.generator.bit_generator
+        bits.state = state
+        if self._rank > 0:
+            bits.state = bits.jumped(self._rank).state
 
     def _set_threads(self) -> None:
         if self.n_cpu_tf_sess is None:
@@ -188,7 +212,8 @@ class BaseRLModel(ABC):
             tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
             tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
         except RuntimeError:
-            default = inspect.signature(type(self).__init__).parameters["n_cpu_tf_sess"].default  # nobody's wish
+            constructors = (inspect.signature(cls.__init__).parameters for cls in type(self).__mro__)
+            default = next(p["n_cpu_tf_sess"].default for p in constructors if "n_cpu_tf_sess" in p)  # nobody's wish
             if self.n_cpu_tf_sess not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
                 warnings.warn(
                     f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
@@ -821,6 +846,7 @@ class ActorCriticRLModel(BaseRLModel):
     """
 
     _loss_tags: ClassVar[dict[str, str]] = {}  # TensorBoard tags of the statistics
+    _keep_states: ClassVar[bool] = False  # whether updates need the recurrent states before every step
 
     def __init__(
         self,
@@ -861,21 +887,32 @@ class ActorCriticRLModel(BaseRLModel):
         """
         with self._verbosity():
             self.set_random_seed(self.seed)
-            self.n_batch = self.n_envs * self.n_steps
             self._check_arguments(None if self.env is None else self.n_envs)
-            self.train_model = make_policy(
-                self.policy,
-                None,
-                self.observation_space,
-                self.action_space,
-                self.n_envs,
-                self.n_steps,
-                self.n_batch,
-                **self.policy_kwargs,
-            )
+            self._size_rollouts()
+            self.train_model = self._make_policy()
             self.train_model.generator = self.generator
+            self._build_networks()
             self._set_optimizer(self._make_optimizer())
             self._build_update()
+
+    def _size_rollouts(self) -> None:
+        """Sets what depends on the number of environments."""
+        self.n_batch = self.n_envs * self.n_steps
+
+    def _make_policy(self) -> Any:
+        return make_policy(
+            self.policy,
+            None,
+            self.observation_space,
+            self.action_space,
+            self.n_envs,
+            self.n_steps,
+            self.n_batch,
+            **self.policy_kwargs,
+        )
+
+    def _build_networks(self) -> None:
+        """Hook for networks besides the policy."""
 
     def _check_arguments(self, n_envs: int | None) -> None:
         """Raises ValueError where arguments make no sense for a number of environments (None: not known yet)."""
@@ -961,7 +998,7 @@ class ActorCriticRLModel(BaseRLModel):
             self._check_arguments(env.num_envs)
         super()._take_env(env)
         if built:
-            self.n_batch = self.n_envs * self.n_steps
+            self._size_rollouts()
 
     @property
     def runner(self) -> OnPolicyCollector:
@@ -977,13 +1014,14 @@ class ActorCriticRLModel(BaseRLModel):
         if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
             raise ValueError("bootstrap_timeouts: VecNormalize must be outside of wrappers that change observations")
         return OnPolicyCollector(
-            self.env,
+            self._vec_env,
             *self._acting(),
             self.n_steps,
             self.initial_state,
             bounds,
             timeout_discount,
             normalizer.normalize_obs if normalizer else None,  # infos hold observations as they were
+            self._keep_states,
         )
 
     def _acting(self) -> tuple[PolicyStep, Callable[..., np.ndarray]]:
@@ -1016,7 +1054,7 @@ class ActorCriticRLModel(BaseRLModel):
                 training.on_rollout_start()
                 rollout = runner.run(training.on_step)
                 training.on_rollout_end(update=update, rollout=rollout)
-                if rollout is None:
+                if self._somebody_stops(rollout is None) or rollout is None:
                     break
                 self.ep_info_buf.extend(rollout.episode_infos)
                 statistics = self._update(rollout, training, 1.0 - (update - 1.0) / n_updates)
@@ -1026,6 +1064,10 @@ class ActorCriticRLModel(BaseRLModel):
                 if training.table_is_due():
                     training.log_table(self._table(rollout, training, statistics))
         return self
+
+    def _somebody_stops(self, here: bool) -> bool:
+        """Whether a callback wants to stop, in this process (``here``) or another: they can only stop together."""
+        return distributed.any_of(here) if self._n_workers > 1 else here
 
     def _imitate(self, vector: Any, obs: Any) -> Any:
         policy = self.train_model

@@ -14,8 +14,7 @@ from stable_baselines_tf2.common.base_class import BaseRLModel, check_number
 from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
 from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.training import Training
-from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
-from stable_baselines_tf2.core import distributed
+from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.optimizers import State
@@ -87,7 +86,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         replay_buffer: a buffer to use; one of ``buffer_size`` is made if None.
         _init_setup_model: build the networks at once.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        requires_vec_env: ignored, all environments are vectorized.
+        requires_vec_env: keep the axis of environments of a single one in ``model.env``.
         policy_base: the kind of policy that the algorithm uses; any if None.
         policy_kwargs: further arguments of the policy.
         seed: seed of all random generators; None for a random one.
@@ -114,7 +113,6 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         seed: int | None = None,
         n_cpu_tf_sess: int | None = None,
     ) -> None:
-        self._vec_env: VecEnv | None = None
         super().__init__(
             policy,
             env,
@@ -140,9 +138,6 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     # ------------------------------------------------------------ environment
     def _take_env(self, env: VecEnv) -> None:
         super()._take_env(env)
-        self._vec_env = env
-        if env.num_envs == 1:
-            self.env = UnvecWrapper(env)
         normalizer = self._vec_normalize_env
         if normalizer is not None and normalizer.observation_space.shape != env.observation_space.shape:
             raise ValueError("env: VecNormalize must be outside of wrappers that change the shape of observations")
@@ -161,7 +156,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             self._build_networks()
             small = self._policy.is_dense
             # XLA takes seconds to compile; in loops it earns them back.
-            several = self._over_processes and distributed.size() > 1  # XLA knows no way to other processes
+            several = self._n_workers > 1  # XLA knows no way to other processes
             fast = small and not several
             self._single_step = CompiledPhase(self._training_phase, jit_compile=False, in_caller=fast)
             self._several_steps = CompiledPhase(self._training_phase, jit_compile=fast, in_caller=fast)
@@ -394,7 +389,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
 
     def _table_interval(self, training: Training) -> int | None:
         """The interval between two tables, None for no tables; processes that learn together make them together."""
-        several = self._over_processes and distributed.size() > 1
+        several = self._n_workers > 1
         return training.log_interval if self.verbose >= 1 or several else None
 
     @staticmethod

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +71,7 @@ class Training:
         self.callback = as_callback(callback)
         # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
         self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)
-        if progress_bar:
+        if progress_bar and self._logs:
             self.callback = CallbackList([self.callback, ProgressBarCallback()])
 
     def __enter__(self) -> Training:
@@ -101,13 +103,21 @@ class Training:
             self._opened = opened.pop_all()  # the block has not failed: they stay open
         return self
 
-    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
+    def __exit__(self, error_type: Any, error: Any, trace: Any) -> None:
         with self._opened:
             self.model._sync()
             if error_type is None or issubclass(error_type, KeyboardInterrupt):
                 self.callback.on_training_end()
             else:
                 self._close_progress_bar()
+                if self.model._n_workers > 1:
+                    print(
+                        f"Process {self.model._rank} of {self.model._n_workers} stopped training after "
+                        f"{self.model.num_timesteps} steps; the others are stopped with it:",
+                        file=sys.stderr,
+                    )
+                    traceback.print_exception(error_type, error, trace)
+                    distributed.abort()
 
     def _close_progress_bar(self) -> None:
         for callback in getattr(self.callback, "callbacks", []):
@@ -117,7 +127,7 @@ class Training:
     # ------------------------------------------------------------ events
     def on_step(self, get_locals: Callable[[], dict[str, Any]]) -> bool:
         """Counts one step of every environment and tells the callback; False if it wants to stop."""
-        self.model.num_timesteps += self.model.n_envs
+        self.model.num_timesteps += self.model._steps_at_once
         if self._watched:
             self.callback.update_locals(get_locals())
             self.model._sync()

@@ -31,6 +31,8 @@ class Rollout:
     episodes: list[tuple[int, float]]  # (environment steps since the rollout's start, return) of episodes that ended
     episode_lengths: list[int]  # steps of those
     distributions: np.ndarray | None = None  # [N, T, n] parameters of the action distributions, if the policy tells
+    step_states: np.ndarray | None = None  # [N, T, 2H] recurrent states before every step, if asked for
+    bootstraps: np.ndarray | float = 0.0  # [N, T] what is in `rewards` for episodes that a time limit cut off
     returns: np.ndarray = dataclasses.field(init=False, repr=False)  # [N, T] float32, set by whoever estimates them
 
     @property
@@ -64,6 +66,7 @@ class OnPolicyCollector:
         timeout_discount: the discount γ if an episode cut off by a time limit counts as unfinished: the discounted
             value of its last observation is then added to its last reward. None treats it as ended.
         prepare_last: brings such last observations into the form of the others, where the environment does not.
+        keep_states: note the recurrent states before every step, rather than only before the first.
     """
 
     def __init__(
@@ -76,10 +79,11 @@ class OnPolicyCollector:
         action_bounds: tuple[np.ndarray, np.ndarray] | None = None,
         timeout_discount: float | None = None,
         prepare_last: Callable[[np.ndarray], np.ndarray] | None = None,
+        keep_states: bool = False,
     ) -> None:
         self.env, self.n_steps = env, n_steps
         self._step, self._value, self._bounds, self._timeout_discount = step, value, action_bounds, timeout_discount
-        self._prepare_last = prepare_last
+        self._prepare_last, self._keep_states = prepare_last, keep_states
         self.obs = env.reset()
         self.states = initial_state
         self.dones = np.zeros(env.num_envs, bool)
@@ -104,10 +108,16 @@ class OnPolicyCollector:
         actions_: np.ndarray  # made at the first step, whose actions show the type
         distributions: np.ndarray | None = None
         first_states = self.states
+        step_states = None
+        if self._keep_states and first_states is not None:
+            step_states = np.empty((*shape, *first_states.shape[1:]), first_states.dtype)
+        bootstraps = np.zeros(shape, np.float32) if self._timeout_discount is not None else 0.0
         episode_infos: list[dict[str, Any]] = []
         episodes: list[tuple[int, float]] = []
         episode_lengths: list[int] = []
         for t in range(self.n_steps):
+            if step_states is not None:
+                step_states[:, t] = self.states
             actions, values, states, neglogp, *told = self._step(self.obs, self.states, self.dones)
             if t == 0:
                 actions_ = np.empty((*shape, *actions.shape[1:]), actions.dtype)
@@ -135,8 +145,8 @@ class OnPolicyCollector:
                     episodes.append(((t + 1) * n_envs, float(self._returns[i])))
                     episode_lengths.append(int(self._lengths[i]))
                     self._returns[i], self._lengths[i] = 0.0, 0
-                if self._timeout_discount is not None:
-                    self._bootstrap_timeouts(rewards_[:, t], infos, states)
+                if isinstance(bootstraps, np.ndarray):
+                    self._bootstrap_timeouts(bootstraps[:, t], infos, states)
             if on_step is not None and not on_step(
                 partial(
                     dict,
@@ -159,7 +169,7 @@ class OnPolicyCollector:
         return Rollout(
             obs_,
             actions_,
-            rewards_,
+            rewards_ + bootstraps,
             values_,
             neglogp_,
             starts,
@@ -171,16 +181,18 @@ class OnPolicyCollector:
             episodes,
             episode_lengths,
             distributions,
+            step_states,
+            bootstraps,
         )
 
-    def _bootstrap_timeouts(self, rewards: np.ndarray, infos: list[dict[str, Any]], states: np.ndarray | None) -> None:
+    def _bootstrap_timeouts(self, bonus: np.ndarray, infos: list[dict[str, Any]], states: np.ndarray | None) -> None:
         cut = [i for i, info in enumerate(infos) if self.dones[i] and info.get("TimeLimit.truncated")]
         if cut:
             last_obs = np.stack([infos[i]["terminal_observation"] for i in cut])
             if self._prepare_last is not None:
                 last_obs = self._prepare_last(last_obs)
             values = self._value(last_obs, None if states is None else states[cut], np.zeros(len(cut), bool))
-            rewards[cut] += self._timeout_discount * values
+            bonus[cut] = self._timeout_discount * values
 
 
 class OffPolicyCollector:

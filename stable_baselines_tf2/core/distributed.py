@@ -84,6 +84,12 @@ def allreduce_sum_tensor(tensor: Any) -> Any:
     return total
 
 
+def allreduce_mean_tensor(tensor: Any) -> Any:
+    """`allreduce_mean`, in the way of `allreduce_sum_tensor`."""
+    n_processes = size()
+    return tensor if n_processes == 1 else allreduce_sum_tensor(tensor) / n_processes
+
+
 def allgather(value: Any, comm: Any = None) -> list[Any]:
     """What every process passed, ordered by rank."""
     comm = communicator(comm)
@@ -97,6 +103,20 @@ def broadcast(array: ArrayLike, root: int = 0, comm: Any = None) -> np.ndarray:
     if comm is not None:
         comm.Bcast(result, root=root)
     return result
+
+
+def any_of(flag: bool, comm: Any = None) -> bool:
+    """Whether some process passed True."""
+    return bool(allreduce_sum(np.float32(flag), comm) > 0)
+
+
+def abort(comm: Any = None) -> None:
+    """Ends all processes, as one that waits for this one would wait for ever; does nothing if there are no others."""
+    comm = communicator(comm)
+    if comm is not None and comm.Get_size() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        comm.Abort(1)
 
 
 def barrier(comm: Any = None) -> None:

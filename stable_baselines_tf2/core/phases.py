@@ -23,7 +23,7 @@ class CompiledPhase:
     It is traced once for each combination of input shapes.
 
     Args:
-        function: the phase; ``inputs`` is a dictionary of tensors.
+        function: the phase; ``inputs`` is a dictionary of tensors, the statistics are a tensor or a dictionary of them.
         jit_compile: compile with XLA. Worth its seconds of compilation where the phase loops over minibatches or time.
         in_caller: run in the calling thread. For small networks; without ``jit_compile`` only where the phase has no
             loops.
@@ -32,7 +32,7 @@ class CompiledPhase:
     def __init__(self, function: Step, jit_compile: bool, in_caller: bool) -> None:
         self._function = tf.function(function, jit_compile=True, autograph=False) if jit_compile else function
         self._in_caller = in_caller
-        self._traced: dict[tuple[Any, ...], tuple[_Packing, FlatFunction]] = {}
+        self._traced: dict[tuple[Any, ...], tuple[_Packing, FlatFunction, list[str] | None]] = {}
 
     @property
     def n_traces(self) -> int:
@@ -41,26 +41,38 @@ class CompiledPhase:
 
     def __call__(
         self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray | np.generic | Tensor]
-    ) -> tuple[Tensor, State, np.ndarray]:
-        """Runs the phase; the statistics come back as an array."""
+    ) -> tuple[Tensor, State, Any]:
+        """Runs the phase; the statistics come back as an array or a dictionary of arrays."""
         slots = sorted(state)
         key = tuple((name, value.shape, value.dtype) for name, value in inputs.items())
         if key not in self._traced:
             packing = _Packing(inputs)
             arguments = [vector, *(state[slot] for slot in slots), *packing.pack(inputs)]
-            self._traced[key] = packing, self._trace(slots, packing, arguments)
-        packing, function = self._traced[key]
-        outputs = function([vector, *(state[slot] for slot in slots), *packing.pack(inputs)])
-        return outputs[0], dict(zip(slots, outputs[1:-1], strict=True)), outputs[-1].numpy()
+            self._traced[key] = packing, *self._trace(slots, packing, arguments)
+        packing, function, names = self._traced[key]
+        vector, *rest = function([vector, *(state[slot] for slot in slots), *packing.pack(inputs)])
+        state, statistics = dict(zip(slots, rest, strict=False)), rest[len(slots) :]
+        if names is None:
+            return vector, state, statistics[0].numpy()
+        return vector, state, {name: array.numpy() for name, array in zip(names, statistics, strict=True)}
 
-    def _trace(self, slots: list[str], packing: _Packing, arguments: list[Tensor]) -> FlatFunction:
+    def _trace(
+        self, slots: list[str], packing: _Packing, arguments: list[Tensor]
+    ) -> tuple[FlatFunction, list[str] | None]:
+        """The traced function, and the names of its statistics (None for a single tensor)."""
+        names: list[str] | None = None
+
         def flat(vector: Tensor, *rest: Tensor) -> list[Tensor]:
+            nonlocal names
             state = dict(zip(slots, rest[: len(slots)], strict=True))
             inputs = packing.unpack(rest[len(slots) :])
             vector, state, statistics = self._function(vector, state, inputs)
-            return [vector, *(state[slot] for slot in slots), statistics]
+            values = [statistics]
+            if isinstance(statistics, dict):
+                names, values = list(statistics), list(statistics.values())
+            return [vector, *(state[slot] for slot in slots), *values]
 
-        return FlatFunction(flat, arguments, self._in_caller)
+        return FlatFunction(flat, arguments, self._in_caller), names
 
 
 class _Packing:
@@ -100,8 +112,9 @@ def gradient_step(
     state: State,
     learning_rate: Tensor,
     max_grad_norm: float | None = None,
+    transform: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, State, Tensor]:
-    """One step of gradient descent on ``loss(vector) -> (scalar, statistics)``.
+    """One step of gradient descent on ``loss(vector) -> (scalar, statistics)``; ``transform`` changes its gradient.
 
     Returns:
         New weights, new optimizer state, and the statistics [k] from before the step.
@@ -109,7 +122,10 @@ def gradient_step(
     with tf.GradientTape() as tape:
         tape.watch(vector)
         value, statistics = loss(vector)
-    gradient = clip_by_global_norm(tape.gradient(value, vector), max_grad_norm)
+    gradient = tape.gradient(value, vector)
+    if transform is not None:
+        gradient = transform(gradient)
+    gradient = clip_by_global_norm(gradient, max_grad_norm)
     vector, state = optimizer.step(vector, gradient, state, learning_rate)
     return vector, state, tf.stack(list(statistics))
 

@@ -1,4 +1,3 @@
-import shutil
 import subprocess
 import sys
 import types
@@ -9,6 +8,7 @@ import pytest
 from stable_baselines_tf2.common.mpi_adam import MpiAdam
 from stable_baselines_tf2.common.mpi_moments import mpi_moments
 from stable_baselines_tf2.core import distributed
+from tests.mpi import run_processes
 
 
 class TwoProcesses:
@@ -106,6 +106,7 @@ from stable_baselines_tf2.common.mpi_adam import MpiAdam
 from stable_baselines_tf2.common.mpi_moments import mpi_moments
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
 from stable_baselines_tf2.core import distributed
+from tests.mpi import run_processes
 
 rank = distributed.rank()
 data = np.arange(6.0).reshape(3, 2)[: 2 + rank] + 10 * rank
@@ -125,15 +126,8 @@ print("right")
 """
 
 
-def test_two_real_processes(tmp_path):
-    pytest.importorskip("mpi4py")
-    launcher = shutil.which("mpirun")
-    if launcher is None:
-        pytest.skip("needs mpirun")
-    script = tmp_path / "two.py"
-    script.write_text(SCRIPT)
-    command = [launcher, "-n", "2", sys.executable, str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+def test_two_real_processes():
+    done = run_processes(SCRIPT)
     assert done.stdout.count("right") == 2, done.stderr
 
 

@@ -69,6 +69,7 @@ DRIVER_MODULES = (
     "functions_buffers",
     "functions_her",
     "on_policy",
+    "parallel",
     "off_policy",
 )
 

@@ -1,0 +1,122 @@
+"""Segments of experience, for programs that collect their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv
+from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+
+
+def traj_segment_generator(
+    policy: Any, env: Any, horizon: int, reward_giver: Any = None, gail: bool = False, callback: Any = None
+) -> Iterator[dict[str, Any]]:
+    """Plays an environment for ever, ``horizon`` steps at a time.
+
+    Args:
+        policy: an actor-critic policy.
+        env: an environment, or a vectorized one that holds a single environment.
+        horizon: T, steps of a segment.
+        reward_giver: gives rewards for observations and actions (``get_reward``), if ``gail`` is true.
+        gail: learn from the rewards that ``reward_giver`` gives.
+        callback: a callback object, told of steps and segments.
+
+    Yields:
+        ``observations``, ``actions``, ``rewards``, ``true_rewards`` (of the environment), ``vpred`` (values),
+        ``episode_starts``, ``dones`` [T, …]; ``nextvpred``, the value after the last step, 0 if that ended an episode;
+        ``ep_rets``, ``ep_true_rets``, ``ep_lens`` of the episodes that ended; ``total_timestep`` and
+        ``continue_training``, which is False in a last segment without steps where the callback stopped.
+
+    Raises:
+        ValueError: ``gail`` without ``reward_giver``, or several environments.
+    """
+    if gail and reward_giver is None:
+        raise ValueError("reward_giver: with gail=True it must give the rewards, not be None")
+    if isinstance(env, UnvecWrapper):
+        env = env.venv
+    if not isinstance(env, VecEnv):
+        single = ensure_gymnasium(env)
+        env = DummyVecEnv([lambda: single])
+    if env.num_envs != 1:
+        raise ValueError(f"env must hold one environment, not {env.num_envs}")
+    space = env.action_space
+    bounds = (space.low, space.high) if space_kind(space) == "Box" else None
+    runner = OnPolicyCollector(env, policy.step, policy.value, horizon, policy.initial_state, bounds)
+    runner.dones[:] = True  # the first step starts an episode
+
+    def on_step(get_locals: Callable[[], dict[str, Any]]) -> bool:
+        if callback is None:
+            return True
+        callback.update_locals(get_locals())
+        return callback.on_step() is not False
+
+    learned_return = 0.0  # of the episode that goes on
+    while True:
+        if callback is not None:
+            callback.on_rollout_start()
+        rollout = runner.run(on_step)
+        if rollout is None:
+            yield {**_EMPTY, "continue_training": False}
+            return
+        if callback is not None:
+            callback.on_rollout_end()
+        segment = _segment(rollout)
+        if gail:
+            actions = segment["actions"] if bounds is None else np.clip(segment["actions"], *bounds)
+            segment["rewards"] = np.ravel(reward_giver.get_reward(segment["observations"], actions))
+            segment["ep_rets"], learned_return = episode_sums(segment["rewards"], segment["dones"], learned_return)
+        yield segment
+
+
+_EMPTY: dict[str, Any] = {
+    **dict.fromkeys(("observations", "actions", "rewards", "true_rewards", "vpred"), np.zeros(0, np.float32)),
+    **dict.fromkeys(("episode_starts", "dones"), np.zeros(0, bool)),
+    "nextvpred": 0.0,
+    "ep_rets": [],
+    "ep_true_rets": [],
+    "ep_lens": [],
+    "total_timestep": 0,
+}
+
+
+def _segment(rollout: Rollout) -> dict[str, Any]:
+    returns = [total for _, total in rollout.episodes]
+    if len(rollout.episode_infos) == len(returns):  # a Monitor knows rewards before normalization
+        returns = [info["r"] for info in rollout.episode_infos]
+    return {
+        "observations": rollout.obs[0],
+        "actions": rollout.actions[0],
+        "rewards": rollout.rewards[0],
+        "true_rewards": rollout.rewards[0],
+        "vpred": rollout.values[0],
+        "nextvpred": float(rollout.last_values[0] * (1.0 - rollout.last_dones[0])),
+        "episode_starts": rollout.starts[0],
+        "dones": rollout.dones[0],
+        "ep_rets": returns,
+        "ep_true_rets": returns,
+        "ep_lens": rollout.episode_lengths,
+        "total_timestep": rollout.rewards.shape[1],
+        "continue_training": True,
+    }
+
+
+def episode_sums(rewards: np.ndarray, dones: np.ndarray, running: float = 0.0) -> tuple[list[float], float]:
+    """Returns of the episodes that end in a segment of one environment.
+
+    Args:
+        rewards: [T].
+        dones: whether a step ended its episode, [T].
+        running: sum of the first episode's rewards before the segment.
+
+    Returns:
+        The returns, and the sum so far of the episode that goes on.
+    """
+    parts = np.split(np.asarray(rewards, np.float64), np.flatnonzero(dones) + 1)
+    sums = [float(part.sum()) for part in parts]
+    sums[0] += running
+    return sums[:-1], sums[-1]

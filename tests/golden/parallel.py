@@ -1,0 +1,91 @@
+"""Drivers of the golden cases of TRPO, PPO1 and GAIL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stable_baselines_tf2.common.parallel import Minibatches
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.trpo_mpi.trpo_mpi import VALUE_BATCH
+from stable_baselines_tf2.trpo_mpi.utils import add_vtarg_and_adv
+from tests.golden import Case, driver
+from tests.golden.on_policy import _parameters, _pretrain, make_model
+
+
+@driver("function", "stable_baselines.trpo_mpi.utils.add_vtarg_and_adv")
+def vtarg_and_adv(case: Case) -> dict[str, Any]:
+    """Advantages and returns of segments."""
+    results = {}
+    for i, arguments in case.argument_sets():
+        seg = {name.removeprefix("seg/"): value for name, value in arguments.items()}
+        gamma, lam = float(seg.pop("gamma")), float(seg.pop("lam"))
+        add_vtarg_and_adv(seg, gamma, lam)
+        results |= {f"result/{i}/{name}": seg[name] for name in ("adv", "tdlamret")}
+    return results
+
+
+def rollout_of(segment: dict[str, np.ndarray]) -> Rollout:
+    """A segment of one environment as the collector gives it."""
+    arrays = {name: segment[name][np.newaxis] for name in ("observations", "actions", "rewards", "vpred")}
+    return Rollout(
+        arrays["observations"],
+        arrays["actions"],
+        arrays["rewards"],
+        arrays["vpred"],
+        np.zeros_like(arrays["vpred"]),
+        segment["episode_starts"][np.newaxis],
+        None,
+        segment["nextvpred"][np.newaxis],
+        np.zeros(1, bool),  # nextvpred is 0 where the last step ended the episode
+        [],
+        [],
+    )
+
+
+def minibatches_of(rows: np.ndarray) -> Minibatches:
+    return Minibatches(rows.astype(np.int32), np.zeros((len(rows), 0), np.int32))
+
+
+def check_advantages(case: Case, prefix: str, rollout: Rollout, batch: dict[str, np.ndarray]) -> None:
+    """What goes into the update must be what the original fed."""
+    inputs = case.under(prefix)
+    np.testing.assert_allclose(rollout.returns[0], inputs["tdlamret"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(batch["advantages"], inputs["atarg"], rtol=1e-4, atol=1e-5)
+
+
+def trpo_step(case: Case, model: Any, k: int, part: str = "") -> tuple[dict[str, Any], Rollout]:
+    """One update of the policy on the segment ``step/<k>/in/<part>``."""
+    prefix = f"step/{k}/in/{part}"
+    segment = case.under(prefix)
+    rollout = rollout_of(segment)
+    batch = model._batch(rollout, model._standardized(model._estimate(rollout)), VALUE_BATCH)
+    check_advantages(case, prefix, rollout, batch)
+    statistics = model._train(batch, minibatches_of(segment["vf_minibatches"]))
+    chosen = model._policy_mask > 0
+    aux = {
+        "grad": statistics["gradient"][chosen],
+        "lossbefore": statistics["before"],
+        "stepdir": statistics["direction"][chosen],
+        "cg_fvps": np.int64(statistics["n_products"]),
+        "shs": statistics["shs"],
+        "lagrange_multiplier": statistics["multiplier"],
+        "fullstep": statistics["full_step"][chosen],
+        "linesearch": statistics["tried"][: statistics["n_tried"]],
+        "stepsize": statistics["step_size"],
+    }
+    results = {f"step/{k}/aux/{part}{name}": value for name, value in aux.items()}
+    results |= {f"step/{k}/loss/{part}{name}": statistics[name] for name in model.loss_names}
+    return results, rollout
+
+
+@driver("update", "TRPO")
+def trpo_update(case: Case) -> dict[str, Any]:
+    """One whole update for each step."""
+    if case.id.startswith("pretrain"):
+        return _pretrain(case)
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        results |= trpo_step(case, model, k)[0] | _parameters(model, k)
+    return results
