@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import pytest
 
 
-def run_processes(code: str, n: int = 2, arguments: Sequence[str] = (), timeout: float = 200) -> subprocess.CompletedProcess:
+def run_processes(
+    code: str, n: int = 2, arguments: Sequence[str] = (), timeout: float = 200
+) -> subprocess.CompletedProcess:
     """Runs ``code`` in ``n`` processes; skips the test where there is no mpi4py or no launcher that fits it."""
     pytest.importorskip("mpi4py")
     folders = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")

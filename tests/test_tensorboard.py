@@ -12,7 +12,7 @@ from stable_baselines_tf2.bench import Monitor
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.tensorboard import read_scalars
-from tests.on_policy_cases import KWARGS, SMALL, Failing, Scripted, make
+from tests.on_policy_cases import KWARGS, SMALL, UPDATE, Failing, Scripted, make
 
 # The scalars of the original; those of its own graph's histograms appear with full_tensorboard_log.
 LEGACY = {
@@ -20,6 +20,11 @@ LEGACY = {
         "episode_reward", "input_info/advantage", "input_info/clip_range", "input_info/discounted_rewards",
         "input_info/learning_rate", "input_info/old_neglog_action_probability", "input_info/old_value_pred",
         "loss/approximate_kullback-leibler", "loss/clip_factor", "loss/entropy_loss", "loss/loss",
+        "loss/policy_gradient_loss", "loss/value_function_loss",
+    },
+    "TRPO": {
+        "episode_reward", "input_info/advantage", "input_info/discounted_rewards", "input_info/learning_rate",
+        "input_info/kl_clip_range", "loss/approximate_kullback-leibler", "loss/entropy_loss", "loss/loss",
         "loss/policy_gradient_loss", "loss/value_function_loss",
     },
     "A2C": {
@@ -53,15 +58,18 @@ def scalars(path):
 
 @pytest.mark.parametrize("name", LEGACY)
 def test_tags(tmp_path, name):
-    make(name, env=scripted_env(), tensorboard_log=str(tmp_path)).learn(32)
+    update = UPDATE[name]
+    make(name, env=scripted_env(), tensorboard_log=str(tmp_path)).learn(4 * update)
+    steps = [update * i for i in range(1, 5)]
     found = scalars(*files(tmp_path))
     assert LEGACY[name] | NEW <= set(found) <= LEGACY[name] | NEW | {"input_info/clip_range_vf"}
     for tag in set(found) - {"episode_reward"}:
-        assert [step for step, _ in found[tag]] == [8, 16, 24, 32], tag
-    assert found["rollout/ep_rew_mean"][0][1] == pytest.approx((7 + 30 + 30) / 3)
-    assert found["rollout/ep_len_mean"][0][1] == pytest.approx((3 + 2 + 2) / 3)
-    rate = 2.5e-4 if name == "PPO2" else 7e-4
-    np.testing.assert_allclose(found["input_info/learning_rate"], [(step, rate) for step in (8, 16, 24, 32)])
+        assert [step for step, _ in found[tag]] == steps, tag
+    if update == 8:
+        assert found["rollout/ep_rew_mean"][0][1] == pytest.approx((7 + 30 + 30) / 3)
+        assert found["rollout/ep_len_mean"][0][1] == pytest.approx((3 + 2 + 2) / 3)
+    rate = {"PPO2": 2.5e-4, "TRPO": 3e-4}.get(name, 7e-4)
+    np.testing.assert_allclose(found["input_info/learning_rate"], [(step, rate) for step in steps])
 
 
 def test_episode_rewards_stand_at_the_steps_where_episodes_ended(tmp_path):

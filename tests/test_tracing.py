@@ -75,6 +75,15 @@ def test_acktr(policy, how, traced):
     assert model._phase.n_traces == 1 and model._decomposing_phase.n_traces == (0 if "async_eigen_decomp" in how else 1)
 
 
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
+def test_trpo(policy, traced):
+    model = make("TRPO", policy)
+    model.learn(128)
+    n = len(traced)
+    model.learn(256)
+    assert model._phase.n_traces == 1 and len(traced) == n
+
+
 def test_images(traced):
     model = make("PPO2", "CnnPolicy", random_env(observation_space=IMAGE))
     model.learn(8)

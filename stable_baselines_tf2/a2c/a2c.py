@@ -162,7 +162,7 @@ class A2C(ActorCriticRLModel):
             learning_rate: step size.
         """
         inputs: dict[str, np.ndarray | np.generic] = {**batch, "learning_rate": np.float32(learning_rate)}
-        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
         named = dict(zip(self._statistics, map(float, statistics), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
         return named

@@ -951,10 +951,12 @@ class ActorCriticRLModel(BaseRLModel):
         return self._built(self.train_model)
 
     @property
-    def _parameters(self) -> Parameters:
+    def _trained(self) -> Parameters:
         return self._policy.params
 
-    _trained = _parameters
+    @property
+    def _parameters(self) -> Parameters | JoinedParameters:
+        return self._trained
 
     @property
     def act_model(self) -> Any:

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
+from stable_baselines_tf2.common.base_class import as_vec_env
 from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 
 
@@ -37,11 +36,7 @@ def traj_segment_generator(
     """
     if gail and reward_giver is None:
         raise ValueError("reward_giver: with gail=True it must give the rewards, not be None")
-    if isinstance(env, UnvecWrapper):
-        env = env.venv
-    if not isinstance(env, VecEnv):
-        single = ensure_gymnasium(env)
-        env = DummyVecEnv([lambda: single])
+    env = as_vec_env(env)
     if env.num_envs != 1:
         raise ValueError(f"env must hold one environment, not {env.num_envs}")
     space = env.action_space

@@ -236,7 +236,7 @@ class PPO2(ActorCriticRLModel):
             "sequences": sequences,
             **{name: np.float32(value) for name, value in scalars.items()},
         }
-        vector, state, statistics = self._phase(self._parameters.vector, self._optimizer_state, inputs)
+        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
         means = statistics.mean(axis=0)
         named = dict(zip((*self.loss_names, "loss"), map(float, means), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")

@@ -156,7 +156,7 @@ class TRPO(ParallelActorCriticRLModel):
 
     @property
     def _parameters(self) -> JoinedParameters:
-        self._policy  # noqa: B018 (raises if there is none)
+        self._built(self.train_model)
         return self._all_parameters
 
     def _make_optimizer(self) -> Optimizer:
@@ -167,7 +167,7 @@ class TRPO(ParallelActorCriticRLModel):
         policy = [not ("/vf" in name or "/q/" in name) for name in params.names]
         value = [not ("/pi" in name or "/logstd" in name) for name in params.names]
         self._policy_mask, self._value_mask = (
-            np.repeat(np.float32(mask), params.sizes) for mask in (policy, value)
+            np.repeat(np.array(mask, np.float32), params.sizes) for mask in (policy, value)
         )  # which weights each of the two objectives changes
         small = self.train_model.compiles_well and self._n_workers == 1
         self._phase = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
@@ -267,9 +267,7 @@ class TRPO(ParallelActorCriticRLModel):
             Losses under the names of ``loss_names``, and what the trust region tells.
         """
         vector = self._trained.vector
-        new_vector, state, statistics = self._phase(
-            vector, self._optimizer_state, {**batch, **minibatches._asdict()}
-        )
+        new_vector, state, statistics = self._phase(vector, self._optimizer_state, {**batch, **minibatches._asdict()})
         del statistics["vector"]
         checked = {name: statistics[name] for name in ("before", "gradient", "direction")}
         self._advance(new_vector, state, checked, f"the update at step {self.num_timesteps}")

@@ -15,8 +15,8 @@ def add_vtarg_and_adv(seg: dict[str, Any], gamma: float, lam: float) -> None:
     """Adds advantages ``"adv"`` and TD(λ) returns ``"tdlamret"`` to a segment of one environment, both float32 [T].
 
     Args:
-        seg: ``"rewards"``, ``"vpred"`` and ``"episode_starts"`` [T], and ``"nextvpred"``: the value after the last step,
-            0 if that ended the episode.
+        seg: ``"rewards"``, ``"vpred"`` and ``"episode_starts"`` [T], and ``"nextvpred"``, the value after the last
+            step: 0 if that ended the episode.
         gamma: discount γ.
         lam: λ of generalized advantage estimation.
     """

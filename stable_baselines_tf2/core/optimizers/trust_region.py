@@ -108,9 +108,7 @@ def trust_region_step(
     n_tried, size, accepted, tried, losses = tf.while_loop(goes_on, attempt, start)
     size = tf.where(accepted, size, 0.0)
     vector = tf.where(accepted, vector + full_step * size, vector)  # where nothing was good, exactly as before
-    return TrustRegionStep(
-        vector, direction, n_products, shs, multiplier, full_step, tried, n_tried, losses, size
-    )
+    return TrustRegionStep(vector, direction, n_products, shs, multiplier, full_step, tried, n_tried, losses, size)
 
 
 def _dot(x: Tensor, y: Tensor) -> Tensor:
