@@ -212,7 +212,7 @@ class BaseRLModel(ABC):
             tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
             tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
         except RuntimeError:
-            constructors = (inspect.signature(cls.__init__).parameters for cls in type(self).__mro__)
+            constructors = (inspect.signature(cls).parameters for cls in type(self).__mro__)
             default = next(p["n_cpu_tf_sess"].default for p in constructors if "n_cpu_tf_sess" in p)  # nobody's wish
             if self.n_cpu_tf_sess not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
                 warnings.warn(

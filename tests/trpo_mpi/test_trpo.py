@@ -239,6 +239,7 @@ def test_segments():
     model = make("TRPO", env=DummyVecEnv([lambda: Scripted([1.0, 2.0, 4.0])]))
     policy, notes = model.policy_pi, Notes()
     notes.init_callback(model)
+    notes.on_training_start({}, {})
     segments = traj_segment_generator(policy, Scripted([1.0, 2.0, 4.0]), 7, callback=notes)
     first, second = next(segments), next(segments)
     assert first["observations"].shape == (7, 2) and first["actions"].shape == (7,)
@@ -273,6 +274,7 @@ def test_segments_stop():
     model = make("TRPO", env=random_env(1, spaces.Discrete(2), box(2)))
     notes = Notes(stop_after=5)
     notes.init_callback(model)
+    notes.on_training_start({}, {})
     segments = list(traj_segment_generator(model.policy_pi, Scripted([1.0]), 3, callback=notes))
     assert [segment["continue_training"] for segment in segments] == [True, False]
     assert segments[1]["total_timestep"] == 0 and len(segments[1]["observations"]) == 0
