@@ -254,7 +254,7 @@ class ACKTR(ActorCriticRLModel):
         state = self._decomposed(self._optimizer_state)
         decompose = not self.async_eigen_decomp and self._optimizer.is_due(int(state["kfac/updates"]) + 1)
         phase = self._decomposing_phase if decompose else self._phase
-        vector, state, statistics = phase(self._parameters.vector, state, inputs)
+        vector, state, statistics = phase(self._trained.vector, state, inputs)
         named = dict(zip(self._statistics, map(float, statistics), strict=True))
         self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
         if self._is_pending(state):

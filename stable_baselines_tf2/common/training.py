@@ -67,7 +67,7 @@ class Training:
         self.update = 0  # updates of this call
         self.writer: EventWriter | None = None
         # Of processes that learn together, the first logs for all.
-        self._logs = not model._over_processes or distributed.rank() == 0
+        self._logs = model._rank == 0
         self.callback = as_callback(callback)
         # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
         self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)

@@ -14,7 +14,7 @@ class Model:
     def __init__(self, tensorboard_log=None, verbose=0):
         self.n_envs, self.num_timesteps, self.verbose, self.tensorboard_log = 3, 7, verbose, tensorboard_log
         self.ep_info_buf, self.synced = [], 0
-        self._rank, self._n_workers, self._steps_at_once = 0, 1, 3
+        self._rank, self._n_workers, self._steps_at_once, self._outer = 0, 1, 3, None
 
     def get_env(self):
         return None
