@@ -30,17 +30,18 @@ def rollout_of(segment: dict[str, np.ndarray]) -> Rollout:
     """A segment of one environment as the collector gives it."""
     arrays = {name: segment[name][np.newaxis] for name in ("observations", "actions", "rewards", "vpred")}
     return Rollout(
-        arrays["observations"],
-        arrays["actions"],
-        arrays["rewards"],
-        arrays["vpred"],
-        np.zeros_like(arrays["vpred"]),
-        segment["episode_starts"][np.newaxis],
-        None,
-        segment["nextvpred"][np.newaxis],
-        np.zeros(1, bool),  # nextvpred is 0 where the last step ended the episode
-        [],
-        [],
+        obs=arrays["observations"],
+        actions=arrays["actions"],
+        rewards=arrays["rewards"],
+        values=arrays["vpred"],
+        neglogp=np.zeros_like(arrays["vpred"]),
+        starts=segment["episode_starts"][np.newaxis],
+        states=None,
+        last_values=segment["nextvpred"][np.newaxis],
+        last_dones=np.zeros(1, bool),  # nextvpred is 0 where the last step ended the episode
+        episode_infos=[],
+        episodes=[],
+        episode_lengths=[],
     )
 
 
