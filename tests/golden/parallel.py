@@ -37,6 +37,7 @@ def rollout_of(segment: dict[str, np.ndarray]) -> Rollout:
         neglogp=np.zeros_like(arrays["vpred"]),
         starts=segment["episode_starts"][np.newaxis],
         states=None,
+        last_obs=arrays["observations"][:, -1],  # not asked for
         last_values=segment["nextvpred"][np.newaxis],
         last_dones=np.zeros(1, bool),  # nextvpred is 0 where the last step ended the episode
         episode_infos=[],
