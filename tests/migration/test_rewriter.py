@@ -360,7 +360,7 @@ import tensorflow as tf
 from mpi4py import MPI
 from tensorflow.contrib import layers
 from gym.wrappers import Monitor
-from stable_baselines.common.runners import AbstractEnvRunner
+from stable_baselines.common.left_out import Thing
 class Policy(object):
     def build(self, x):
         with tf.variable_scope("model"):
@@ -387,7 +387,7 @@ def test_what_needs_a_decision():
     for line, words in [
         (4, "tf.contrib belongs to the graphs"),
         (5, "RecordVideo"),
-        (6, "stable_baselines_tf2.common.runners does not exist"),
+        (6, "stable_baselines_tf2.common.left_out does not exist"),
         (9, "tf.variable_scope belongs to the graphs and sessions of TensorFlow 1"),
         (10, "tf.layers"),
         (11, "no sessions"),
