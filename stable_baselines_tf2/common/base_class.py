@@ -28,7 +28,7 @@ from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, s
 from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
 from stable_baselines_tf2.core import distributed, losses
-from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, read_archive, write_archive
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, read_archive, write_archive
 from stable_baselines_tf2.core.collect import OnPolicyCollector, PolicyStep, Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.optimizers import State as OptimizerState
@@ -473,7 +473,7 @@ class BaseRLModel(ABC):
         try:
             return named_parameters(parameters, self._parameters.names, self._parameters.shapes)
         except ValueError as error:
-            raise ValueError(f"{load_path} does not fit: {error}") from error
+            raise ValueError(f"{file_name(load_path)} does not fit: {error}") from error
 
     # ------------------------------------------------------------ prediction
     def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
@@ -682,23 +682,28 @@ class BaseRLModel(ABC):
         kept = {*cls.saved, *cls._saved_always} - {"policy"}
         vars(model).update({name: item for name, item in data.items() if name in kept})
         vars(model).update(kwargs)
-        model.observation_space = as_gymnasium_space(model.observation_space)
-        model.action_space = as_gymnasium_space(model.action_space)
         model._observation_bounds_matter = bool(archive.state)
         try:
+            model.observation_space = as_gymnasium_space(model.observation_space)
+            model.action_space = as_gymnasium_space(model.action_space)
             model.setup_model()
         except (ValueError, MemoryError, ImportError):
             raise
         except Exception as error:  # settings of wrong types have many ways to fail
-            raise ValueError(f"{load_path}: no model can be made of the settings in it ({error!r})") from error
+            raise ValueError(
+                f"{file_name(load_path)}: no model can be made of the settings in it ({error!r})"
+            ) from error
         model.set_env(env)
-        model.load_parameters(model._with_names(load_path, archive.parameters))
+        try:
+            model.load_parameters(model._with_names(load_path, archive.parameters))
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{file_name(load_path)} does not fit: {error.args[0]}") from error
         if archive.state:
             try:
                 model._restore_training_state(archive.state, archive.arrays)
-            except (KeyError, TypeError, AttributeError, OverflowError) as error:
+            except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError(
-                    f"{load_path} is damaged: its training state cannot be restored ({error!r})"
+                    f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
                 ) from error
         elif env is not None:
             model.set_random_seed(model.seed)
@@ -755,9 +760,9 @@ def _read_parameters(load_path: PathOrFile) -> Any:
     try:
         parameters = archive.parameters if archive.pickled is None else read_pickle(archive.pickled, resolve=False)[1]
     except UnsafePickle as error:
-        raise ValueError(f"{load_path} is no model file or is damaged: {error}") from error
+        raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
     if parameters is None:
-        raise ValueError(f"{load_path} holds no parameters")
+        raise ValueError(f"{file_name(load_path)} holds no parameters")
     return parameters
 
 
@@ -777,28 +782,28 @@ def read_model(
         try:
             data, parameters, unrestored = model_file.read_pickle(archive.pickled, custom_objects)
         except model_file.UnsafePickle as error:
-            raise ValueError(f"{load_path} is no model file or is damaged: {error}") from error
+            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
         if allow_pickle and unrestored:
             trusted = load_trusted(archive.pickled)[0]
             data |= {key: trusted[key] for key in unrestored}
             unrestored = {}
     else:
         if archive.data is None:
-            raise ValueError(f"{load_path} holds parameters only; make a model and use load_parameters()")
+            raise ValueError(f"{file_name(load_path)} holds parameters only; make a model and use load_parameters()")
         data, unrestored = read_data(archive.data, custom_objects, allow_pickle)
-    if parameters is None:
-        raise ValueError(f"{load_path} is damaged: it holds no parameters")
+    if not parameters:
+        raise ValueError(f"{file_name(load_path)} is damaged: it holds no parameters")
     if algorithm is not None:
         check_algorithm(algorithm, data)
     hint = model_file.complete(data, parameters, unrestored)
     raise_unrestored(unrestored, hint)
     for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
         if name not in data:
-            raise ValueError(f"{load_path} is no model file or is damaged: {name} is missing")
+            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {name} is missing")
     try:
         model_file.check_sizes(data, parameters)
     except ValueError as error:
-        raise ValueError(f"{load_path} is damaged: {error}") from error
+        raise ValueError(f"{file_name(load_path)} is damaged: {error}") from error
     archive.parameters = parameters
     return archive, data
 

@@ -55,6 +55,9 @@ class ReplayBufferFiles(ABC):
     def load_replay_buffer(self, path: PathOrFile) -> None:
         """Reads the replay buffer from a file of `save_replay_buffer`, in place of what is stored.
 
+        A ``ReplayBuffer`` of Stable Baselines that was pickled is read as well, without executing anything from the
+        file; of more transitions than fit, the newest stay.
+
         Args:
             path: path (also without its ``.zip``) or binary file object.
 
@@ -63,11 +66,35 @@ class ReplayBufferFiles(ABC):
             ValueError: the file is damaged, or its buffer has another size or kind; the old one stays.
         """
         archive = read_archive(path)
+        if archive.pickled is not None:
+            from stable_baselines_tf2.migration.replay import read_transitions
+
+            self._take_transitions(read_transitions(archive.pickled))
+            return
         if archive.data is not None or not archive.state:
             raise ValueError(f"{path} holds no replay buffer")
         buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
         buffer.set_state(archive.state, archive.arrays)
         self.replay_buffer = buffer
+
+    def _take_transitions(self, transitions: tuple[np.ndarray, ...]) -> None:
+        """Replaces what is stored by the transitions of a pickled buffer: see `ReplayBuffer.extend`."""
+        buffer = self._make_replay_buffer()
+        if not isinstance(buffer, ReplayBuffer) or getattr(self.replay_buffer, "relabels_goals", False):
+            raise ValueError("only the algorithms with a plain ReplayBuffer take one that was pickled")
+        buffer.extend(*transitions)
+        self.replay_buffer = buffer
+
+    @classmethod
+    def _restore(
+        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        model = super()._restore(load_path, archive, data, env, kwargs)  # type: ignore[misc]
+        if data.get("replay_buffer") is not None:  # some scripts stored it with the model
+            from stable_baselines_tf2.migration.replay import transitions_of
+
+            model._take_transitions(transitions_of(data["replay_buffer"]))
+        return model
 
 
 class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):

@@ -146,6 +146,12 @@ def _encode(item: Any) -> Any:
 
 
 def _decode(item: Any, allow_pickle: bool) -> Any:
+    """What an encoded value stands for.
+
+    Raises:
+        _Unknown: it cannot be restored safely.
+        ValueError: it is damaged.
+    """
     if isinstance(item, list):
         return [_decode(part, allow_pickle) for part in item]
     if not isinstance(item, dict):
@@ -159,7 +165,7 @@ def _decode(item: Any, allow_pickle: bool) -> Any:
         except _Unknown:
             if not (allow_pickle and SERIALIZED in item):
                 raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except Exception as error:  # constructors of other libraries have their own ways to refuse arguments
             raise ValueError(f"a damaged description of kind {kind!r} ({error!r})") from error
     if SERIALIZED in item:
         content = base64.b64decode(str(item[SERIALIZED]))

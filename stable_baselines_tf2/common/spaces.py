@@ -5,6 +5,7 @@ Spaces of old ``gym`` are recognised by the names of their classes, so ``gym`` n
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Any
 
@@ -12,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+MAX_ENTRIES = 2**25  # of a Box in a file: more than any image has
 KINDS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple")
 
 
@@ -99,6 +101,8 @@ def space_from_dict(description: dict[str, Any]) -> gymnasium.Space:
         kind = description["type"]
         if kind == "Box":
             shape, dtype = tuple(description["shape"]), np.dtype(description.get("dtype", "float32"))
+            if math.prod(shape) > MAX_ENTRIES or dtype.kind not in "biuf":
+                raise ValueError(f"a Box of shape {shape} and type {dtype} makes no sense")
             low, high = (_bound_from_json(description[name], shape, dtype) for name in ("low", "high"))
             return spaces.Box(low, high, shape, dtype.type)
         if kind == "Discrete":

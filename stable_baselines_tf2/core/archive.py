@@ -128,7 +128,12 @@ def read_file(source: PathOrFile) -> tuple[bytes, str]:
             return file.read(), path
     if not hasattr(source, "read"):
         raise TypeError(f"expected the path of a model file or a binary file object, got {source!r}")
-    return source.read(), str(getattr(source, "name", "the file"))
+    return source.read(), file_name(source)
+
+
+def file_name(source: PathOrFile) -> str:
+    """What to call a file in messages."""
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else str(getattr(source, "name", "the file"))
 
 
 def _from_members(members: zipfile.ZipFile) -> Archive:

@@ -11,7 +11,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
-from stable_baselines_tf2.core.archive import atomic_write
+from stable_baselines_tf2.core.archive import atomic_write, bytes_to_arrays
 
 _SETTINGS = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
 _STATISTICS = ("obs_rms", "ret_rms")
@@ -232,18 +232,16 @@ def _write(path: str | os.PathLike, kind: str, settings: dict[str, Any], arrays:
 def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads settings and arrays of a file that holds normalization statistics: the one place that knows its formats."""
     with open(path, "rb") as file:
-        is_pickle = file.read(1) == b"\x80"  # of Stable Baselines
-        file.seek(0)
-        try:
-            if is_pickle:
-                found, settings, arrays = _from_pickle(file.read())
-            else:
-                with np.load(file, allow_pickle=False) as data:
-                    arrays = {name: data[name] for name in data.files}
-                header = json.loads(str(arrays.pop("header")))
-                found, settings = header["kind"], header["settings"]
-        except Exception as error:  # zipfile, NumPy and JSON each have their own ways to refuse a file
-            raise ValueError(f"{os.fspath(path)} holds no normalization statistics: {error}") from error
+        content = file.read()
+    try:
+        if content[:1] == b"\x80":  # a pickle of Stable Baselines
+            found, settings, arrays = _from_pickle(content)
+        else:
+            arrays = bytes_to_arrays(content)
+            header = json.loads(str(arrays.pop("header")))
+            found, settings = header["kind"], header["settings"]
+    except Exception as error:  # NumPy and JSON each have their own ways to refuse a file
+        raise ValueError(f"{os.fspath(path)} holds no normalization statistics: {error}") from error
     if found != kind:
         raise ValueError(f"{os.fspath(path)} holds a {found}, expected a {kind}")
     missing = {*_CONTENTS[kind][0], *_CONTENTS[kind][1]} - {*settings, *arrays}
