@@ -31,16 +31,8 @@ from typing import Any, NamedTuple
 SECONDS, MEGABYTES = 20, 600  # what one case may take
 DOCUMENTED = (ValueError,)
 # What reading a file never does once everything is imported.
-FORBIDDEN = (
-    "os.",
-    "subprocess.",
-    "socket.",
-    "shutil.",
-    "pickle.find_class",
-    "marshal.",
-    "code.__new__",
-    "ctypes.dlopen",
-)
+FORBIDDEN = ("os.", "subprocess.", "socket.", "shutil.", "pickle.find_class", "code.__new__", "ctypes.dlopen")
+HARMLESS = ("os.listdir", "os.scandir")  # imports look there
 WEIRD = [
     None,
     True,
@@ -275,9 +267,8 @@ class Watch:
         if not self._open:
             return
         writing = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
-        if (event.startswith(FORBIDDEN) and event not in HARMLESS) or (
-            writing and not str(args[0]).endswith("damaged")
-        ):
+        acting = event.startswith(FORBIDDEN) and event not in HARMLESS
+        if acting or (writing and not str(args[0]).endswith("damaged")):
             self.events.append(f"{event} {args!r:.200}")
 
     @contextlib.contextmanager
