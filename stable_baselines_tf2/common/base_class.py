@@ -288,7 +288,7 @@ class BaseRLModel(ABC):
 
         def step(obs: Any, actions: Any, learning_rate: float) -> float:
             nonlocal optimizer_state
-            obs, actions = self._expert_batch(obs, actions)
+            obs, actions = map(tf.constant, self._expert_arrays(obs, actions))
             rate = tf.constant(learning_rate, tf.float32)
             vector, optimizer_state, (loss,) = gradient(self._trained.vector, optimizer_state, obs, actions, rate)
             if train:
@@ -298,8 +298,8 @@ class BaseRLModel(ABC):
 
         return step
 
-    def _expert_batch(self, obs: Any, actions: Any) -> tuple[Any, Any]:
-        """An expert's observations and actions as tensors of this model's spaces, [B, …].
+    def _expert_arrays(self, obs: Any, actions: Any) -> tuple[np.ndarray, np.ndarray]:
+        """An expert's observations and actions as arrays of this model's spaces, [B, …].
 
         Raises:
             ValueError: they belong to other spaces.
@@ -314,7 +314,7 @@ class BaseRLModel(ABC):
             raise ValueError(f"dataset: it has actions from {actions.min()} to {actions.max()}, the model has {space}")
         obs = obs.reshape(-1, *preprocessor.shape).astype(preprocessor.dtype)
         actions = actions.reshape(-1, *space.shape).astype(np.int64 if discrete else np.float32)
-        return tf.constant(obs), tf.constant(actions)
+        return obs, actions
 
     def _imitate(self, vector: Any, obs: Any) -> Any:
         """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""

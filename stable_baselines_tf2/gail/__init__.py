@@ -2,5 +2,6 @@
 
 from stable_baselines_tf2.gail.dataset.dataset import DataLoader, ExpertDataset
 from stable_baselines_tf2.gail.dataset.record_expert import generate_expert_traj
+from stable_baselines_tf2.gail.model import GAIL
 
-__all__ = ["DataLoader", "ExpertDataset", "generate_expert_traj"]
+__all__ = ["GAIL", "DataLoader", "ExpertDataset", "generate_expert_traj"]

@@ -91,3 +91,41 @@ def trpo_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         results |= trpo_step(case, model, k)[0] | _parameters(model, k)
     return results
+
+
+@driver("forward", "GAIL")
+def gail_classifier(case: Case) -> dict[str, Any]:
+    """The discriminator's rewards."""
+    discriminator, inputs = make_model(case).reward_giver, case.under("input/")
+    obs, actions = inputs["obs"], inputs["actions"]
+    results = {"output/reward_before_rms_update": discriminator.get_reward(obs, actions)}
+    discriminator.observe(inputs["rms_update"])
+    return results | {
+        "output/reward": discriminator.get_reward(obs, actions),
+        "output/logits": discriminator.build_graph(obs, actions).numpy(),
+        "output/rms_mean": discriminator.obs_rms.mean,
+        "output/rms_std": discriminator.obs_rms.std,
+    }
+
+
+@driver("update", "GAIL")
+def gail_update(case: Case) -> dict[str, Any]:
+    """The policy's updates and the discriminator's that follow, for each step."""
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        for g in range(model.g_step):
+            part = f"g{g}/" if model.g_step > 1 else ""
+            told, rollout = trpo_step(case, model, k, part)
+            results |= told
+            np.testing.assert_allclose(model._rewards(rollout), rollout.rewards, rtol=1e-3, atol=1e-4)
+        for i in range(model.d_step):
+            inputs = case.under(f"step/{k}/in/d{i}/")
+            rows = inputs["indices"]
+            expert = model._expert_arrays(inputs["expert_obs"], inputs["expert_actions"])
+            results[f"step/{k}/loss/d{i}"] = model._train_adversary(
+                rollout.obs[0, rows], rollout.actions[0, rows], *expert
+            )
+        results |= _parameters(model, k)
+        for name, array in model.reward_giver.obs_rms.get_state().items():
+            results[f"step/{k}/aux/adversary/obfilter/{name}:0"] = array
+    return results

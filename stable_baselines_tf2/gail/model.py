@@ -1,0 +1,237 @@
+"""Generative adversarial imitation learning (Ho & Ermon 2016, https://arxiv.org/abs/1606.03476).
+
+A discriminator D learns to tell an expert's steps from the policy's, by minimizing
+-E_π[log(1 - D(s, a))] - E_E[log D(s, a)] - c H(D). The policy learns by TRPO, with the rewards -log(1 - D(s, a)) in
+place of the environment's. ``g_step`` updates of the policy, each on a rollout of its own, are followed by one of the
+discriminator, on ``d_step`` minibatches of the last rollout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.runners import episode_sums
+from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.training import Training, require_finite
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.core.distributed import tensor_mean
+from stable_baselines_tf2.core.optimizers import Adam, State
+from stable_baselines_tf2.core.parameters import JoinedParameters
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
+from stable_baselines_tf2.gail.adversary import TransitionClassifier
+from stable_baselines_tf2.trpo_mpi.trpo_mpi import TRPO
+
+Tensor = Any
+ADVERSARY = Adam()  # the discriminator's optimizer
+
+
+class GAIL(TRPO):
+    """Generative adversarial imitation learning; under MPI, all processes train one model.
+
+    Args:
+        policy: an actor-critic policy or its name.
+        env: environment, vectorized environment, or id; None for a model that is loaded. Its rewards are not learned
+            from.
+        expert_dataset: an ``ExpertDataset``; needed for `learn`. It is not saved: after `load`, set it, or pass
+            ``expert_dataset=`` there.
+        hidden_size_adversary: units of the discriminator's hidden layers.
+        adversary_entcoeff: weight c of the entropy of the discriminator's answers.
+        g_step: updates of the policy between two of the discriminator.
+        d_step: minibatches for the discriminator, each of a share of a rollout.
+        d_stepsize: Adam's step size for the discriminator.
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        _init_setup_model: build the networks at once.
+        kwargs: arguments of `TRPO`.
+
+    Raises:
+        ValueError: an argument that makes no sense, or an unknown policy.
+        NotImplementedError: a space that the discriminator does not take.
+    """
+
+    saved = (
+        *TRPO.saved,
+        "hidden_size_adversary",
+        "adversary_entcoeff",
+        "g_step",
+        "d_step",
+        "d_stepsize",
+        "using_gail",
+    )
+
+    def __init__(
+        self,
+        policy: type[ActorCriticPolicy] | str,
+        env: Any,
+        expert_dataset: Any = None,
+        hidden_size_adversary: int = 100,
+        adversary_entcoeff: float = 1e-3,
+        g_step: int = 3,
+        d_step: int = 1,
+        d_stepsize: float = 3e-4,
+        verbose: int = 0,
+        _init_setup_model: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(policy, env, verbose=verbose, _init_setup_model=False, **kwargs)
+        self.using_gail = True
+        self.expert_dataset = expert_dataset
+        self.hidden_size_adversary, self.adversary_entcoeff = hidden_size_adversary, adversary_entcoeff
+        self.g_step, self.d_step, self.d_stepsize = g_step, d_step, d_stepsize
+        self.reward_giver: Any = None  # the discriminator
+        if _init_setup_model:
+            self.setup_model()
+
+    # ------------------------------------------------------------ building
+    def _check_arguments(self, n_envs: int | None) -> None:
+        super()._check_arguments(n_envs)
+        for name in ("hidden_size_adversary", "g_step", "d_step"):
+            check_number(name, getattr(self, name), 1, integer=True)
+        if self.d_step > self.timesteps_per_batch:
+            raise ValueError(f"d_step must be at most timesteps_per_batch ({self.timesteps_per_batch})")
+        check_number("adversary_entcoeff", self.adversary_entcoeff, 0.0)
+        check_number("d_stepsize", self.d_stepsize, 0.0)
+
+    def _build_networks(self) -> None:
+        super()._build_networks()
+        self.reward_giver = TransitionClassifier(
+            self.observation_space, self.action_space, self.hidden_size_adversary, self.adversary_entcoeff
+        )
+        self._all_parameters = JoinedParameters(*self._all_parameters.parts, self.reward_giver.params)
+        self._adversary_state = ADVERSARY.initial_state(sum(self.reward_giver.params.sizes))
+        self._adversary_phase = CompiledPhase(self._adversary_step, jit_compile=False, in_caller=self._n_workers == 1)
+
+    # ------------------------------------------------------------ the discriminator
+    def _adversary_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+        """One step on the discriminator; its statistics are those of ``loss_name``, from before."""
+        return gradient_step(
+            lambda vector: self.reward_giver.losses_of(vector, batch),
+            ADVERSARY,
+            vector,
+            state,
+            self.d_stepsize,
+            transform=tensor_mean,
+        )
+
+    def _train_adversary(
+        self, obs: np.ndarray, actions: np.ndarray, expert_obs: np.ndarray, expert_actions: np.ndarray
+    ) -> np.ndarray:
+        """One step on the discriminator, for raw observations and actions of policy and expert, [B, …].
+
+        Returns:
+            The numbers that ``loss_name`` names, from before the step.
+        """
+        adversary = self.reward_giver
+        adversary.observe(np.concatenate([obs, expert_obs]))
+        batch = dict(zip(("obs", "actions"), adversary.inputs(obs, actions), strict=True))
+        batch |= zip(("expert_obs", "expert_actions"), adversary.inputs(expert_obs, expert_actions), strict=True)
+        vector, state, statistics = self._adversary_phase(adversary.params.vector, self._adversary_state, batch)
+        update = f"the discriminator's update at step {self.num_timesteps}"
+        require_finite({"a loss": statistics, "a weight": vector.numpy()}, update)
+        adversary.params.advance(vector)
+        self._adversary_state = state
+        return statistics
+
+    def _rewards(self, rollout: Rollout) -> np.ndarray:
+        """The discriminator's rewards for a rollout, [N, T]."""
+        actions = rollout.flat(rollout.actions)
+        if space_kind(self.action_space) == "Box":
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return self.reward_giver.get_reward(rollout.flat(rollout.obs), actions).reshape(rollout.rewards.shape)
+
+    def _update_adversary(self, rollout: Rollout) -> dict[str, float]:
+        size = self.n_batch // self.d_step
+        rows = self.generator.permutation(self.n_batch)[: self.d_step * size].reshape(self.d_step, size)
+        obs, actions = rollout.flat(rollout.obs), rollout.flat(rollout.actions)
+        statistics = [
+            self._train_adversary(obs[chosen], actions[chosen], *self._expert_arrays(*self._next_expert_batch()))
+            for chosen in rows
+        ]
+        return dict(zip(self.reward_giver.loss_name, np.mean(statistics, axis=0).tolist(), strict=True))
+
+    def _next_expert_batch(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.expert_dataset.get_next_batch()
+
+    # ------------------------------------------------------------ learning
+    def _start_training(self, training: Training) -> None:
+        super()._start_training(training)
+        self._share(self.reward_giver.params)
+        self.expert_dataset.init_dataloader(self.n_batch // self.d_step, seed=int(self.generator.integers(2**31)))
+        self._expert_arrays(*self._next_expert_batch())  # whether it fits, before any work is done
+        self._learned_returns = np.zeros(self.n_envs)  # of the episodes that go on
+        self._adversary_losses: dict[str, float] = {}
+
+    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        rewards = self._rewards(rollout)
+        self._note_episodes(rollout, self._returns_of(rewards, rollout.dones))
+        rollout.rewards = rewards
+        statistics = self._learn_from(rollout)
+        if training.update % self.g_step == 0:
+            self._adversary_losses = self._update_adversary(rollout)
+        return statistics | self._adversary_losses
+
+    def _returns_of(self, rewards: np.ndarray, dones: np.ndarray) -> list[float]:
+        """Returns of the episodes that ended in a rollout, in the order in which they did."""
+        ended: list[tuple[int, int, float]] = []  # step, environment, return
+        for i in range(self.n_envs):
+            sums, self._learned_returns[i] = episode_sums(rewards[i], dones[i], self._learned_returns[i])
+            ended += [(int(t), i, total) for t, total in zip(np.flatnonzero(dones[i]), sums, strict=True)]
+        return [total for *_, total in sorted(ended)]
+
+    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+        table = super()._table(rollout, training, statistics)
+        if self._episodes:
+            table["EpTrueRewMean"] = np.mean([episode.true_reward for episode in self._episodes])
+        return table | {name: statistics[name] for name in self._adversary_losses}
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "GAIL",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> Any:
+        """Trains the model; see `BaseRLModel.learn`.
+
+        Args:
+            total_timesteps: environment steps for each of the ``g_step`` updates of the policy between two of the
+                discriminator: as in the original, ``g_step`` times as many are taken.
+            callback: see `BaseRLModel.learn`.
+            log_interval: has no effect: every update of the discriminator prints a table.
+            tb_log_name: name of the run in ``tensorboard_log``.
+            reset_num_timesteps: count from zero and start a new run; False continues both.
+            progress_bar: show a progress bar.
+
+        Raises:
+            ValueError: there are no expert data, or they belong to other spaces.
+        """
+        if self.expert_dataset is None:
+            raise ValueError("expert_dataset: GAIL needs an ExpertDataset to learn from")
+        steps = total_timesteps * self.g_step
+        return super(TRPO, self).learn(steps, callback, self.g_step, tb_log_name, reset_num_timesteps, progress_bar)
+
+    # ------------------------------------------------------------ files
+    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super()._training_state()
+        arrays |= {f"adversary/{name}": value.numpy() for name, value in self._adversary_state.items()}
+        return state, arrays | {f"adversary/{name}": array for name, array in self._statistics().items()}
+
+    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super()._restore_training_state(state, arrays)
+        moments = {name: arrays[f"adversary/{name}"] for name in self._adversary_state}
+        if any(array.shape != tuple(self._adversary_state[name].shape) for name, array in moments.items()):
+            raise ValueError("the file's state of the discriminator's optimizer has other shapes than the model's")
+        self.reward_giver.obs_rms.set_state({name: arrays[f"adversary/{name}"] for name in self._statistics()})
+        self._adversary_state = {name: tf.constant(array) for name, array in moments.items()}
+
+    def _statistics(self) -> dict[str, np.ndarray]:
+        return self.reward_giver.obs_rms.get_state()
+
+
+__all__ = ["GAIL"]
