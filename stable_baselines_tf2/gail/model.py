@@ -19,7 +19,7 @@ from stable_baselines_tf2.common.runners import episode_sums
 from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.training import Training, require_finite
 from stable_baselines_tf2.core.collect import Rollout
-from stable_baselines_tf2.core.distributed import tensor_mean
+from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, State
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
@@ -114,7 +114,7 @@ class GAIL(TRPO):
             vector,
             state,
             self.d_stepsize,
-            transform=tensor_mean,
+            transform=allreduce_mean_tensor,
         )
 
     def _train_adversary(
