@@ -15,6 +15,7 @@ SUPPORTED = {
     "acktr": "ACKTR",
     "ddpg": "DDPG",
     "deepq": "DQN",
+    "gail": "GAIL",
     "her": "HER",
     "ppo2": "PPO2",
     "sac": "SAC",

@@ -43,7 +43,7 @@ class TransitionClassifier(keras.Model):
         normalize: normalize observations.
 
     Raises:
-        NotImplementedError: another space.
+        TypeError: another space.
     """
 
     loss_name = ("generator_loss", "expert_loss", "entropy", "entropy_loss", "generator_acc", "expert_acc")
