@@ -60,7 +60,7 @@ class TRPO(ParallelActorCriticRLModel):
         ValueError: an argument that makes no sense, or an unknown policy.
     """
 
-    saved = (
+    saved: ClassVar[tuple[str, ...]] = (
         "gamma",
         "timesteps_per_batch",
         "max_kl",
