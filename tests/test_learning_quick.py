@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from stable_baselines_tf2 import A2C, ACER, PPO2
+from stable_baselines_tf2 import A2C, ACER, ACKTR, PPO2
 from stable_baselines_tf2.common.cmd_util import make_vec_env
 from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.identity_env import IdentityEnv, IdentityEnvBox
@@ -34,6 +34,14 @@ def test_identity_with_acer():
     env = DummyVecEnv([lambda: IdentityEnv(4, ep_length=50)] * 4)
     model = ACER("MlpPolicy", env, gamma=0.0, n_steps=8, learning_rate=1e-2, replay_start=100, seed=0, **SMALL)
     model.learn(32 * 60)
+    assert evaluate_policy(model, env, n_eval_episodes=4)[0] > 49
+
+
+@pytest.mark.parametrize("space", [spaces.Discrete(4), spaces.MultiDiscrete([2, 3]), spaces.MultiBinary(2)])
+def test_identity_with_acktr(space):
+    env = DummyVecEnv([lambda: IdentityEnv(space=space, ep_length=50)] * 4)
+    model = ACKTR("MlpPolicy", env, gamma=0.0, n_steps=8, ent_coef=0.0, lr_schedule="constant", seed=0, **SMALL)
+    model.learn(32 * 100)
     assert evaluate_policy(model, env, n_eval_episodes=4)[0] > 49
 
 

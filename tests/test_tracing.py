@@ -62,8 +62,10 @@ def test_acer(policy, traced):
     assert model._phase.n_traces == 1 and len(traced) == n
 
 
-@pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLnLstmPolicy"])
-@pytest.mark.parametrize("how", [{}, dict(kfac_update=3), dict(async_eigen_decomp=True)])
+@pytest.mark.parametrize(
+    "policy, how",
+    [("MlpPolicy", {}), ("MlpPolicy", dict(async_eigen_decomp=True)), ("MlpLnLstmPolicy", dict(kfac_update=3))],
+)
 def test_acktr(policy, how, traced):
     model = make("ACKTR", policy, **how)
     model.learn(96)  # into the updates of K-FAC
