@@ -11,8 +11,14 @@ import tensorflow as tf
 from gymnasium import spaces
 
 import stable_baselines_tf2
+from stable_baselines_tf2.common.bit_flipping_env import BitFlippingEnv
 from stable_baselines_tf2.common.dataset import Dataset
-from stable_baselines_tf2.common.noise import ActionNoise, NormalActionNoise, OrnsteinUhlenbeckActionNoise
+from stable_baselines_tf2.common.noise import (
+    ActionNoise,
+    AdaptiveParamNoiseSpec,
+    NormalActionNoise,
+    OrnsteinUhlenbeckActionNoise,
+)
 from stable_baselines_tf2.common.schedules import LinearFunction
 from stable_baselines_tf2.common.spaces import space_from_dict
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
@@ -27,17 +33,27 @@ LOW, HIGH = np.float32([-2, -1]), np.float32([1, 3])
 each = pytest.mark.parametrize("name", CONTINUOUS)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [case for case in VARIABLES if case["algorithm"] in CONTINUOUS],
-    ids=lambda case: f"{case['algorithm']}-{case['policy']}-{case['policy_kwargs']}-{case['model_kwargs']}",
-)
+def case_id(case):
+    options = [*case["policy_kwargs"].items(), *case["model_kwargs"].items()]
+    return "-".join([case["algorithm"], case["policy"], *(f"{name}={value}" for name, value in options)])
+
+
+@pytest.mark.filterwarnings("ignore:n_cpu_tf_sess:UserWarning")
+@pytest.mark.parametrize("case", VARIABLES, ids=case_id)
 def test_variables_are_those_of_the_original(case):
-    env = RandomEnv(space_from_dict(case["observation_space"]), space_from_dict(case["action_space"]))
-    algorithm = getattr(stable_baselines_tf2, case["algorithm"])
-    model = algorithm(case["policy"], env, policy_kwargs=case["policy_kwargs"], **case["model_kwargs"])
+    *outer, algorithm = (getattr(stable_baselines_tf2, name) for name in case["algorithm"].split("+"))
+    options = dict(case["model_kwargs"], policy_kwargs=case["policy_kwargs"], buffer_size=200)
+    if isinstance(options.get("param_noise"), dict):
+        options["param_noise"] = AdaptiveParamNoiseSpec(**options["param_noise"])
+    if outer:
+        env = BitFlippingEnv(4, continuous="continuous=True" in case["env"])
+        model = outer[0](case["policy"], env, algorithm, **options)
+    else:
+        env = RandomEnv(space_from_dict(case["observation_space"]), space_from_dict(case["action_space"]))
+        model = algorithm(case["policy"], env, **options)
     found = [[name, list(value.shape)] for name, value in model.get_parameters().items()]
     assert found == [variable[:2] for variable in case["variables"]]
+    assert [f"{variable.path}:0" for variable in model.get_parameter_list()] == [name for name, _ in found]
 
 
 # --------------------------------------------------------------------------------------------------------- exploration
