@@ -239,9 +239,13 @@ class BasePolicy(keras.Model):
         return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
 
     @contextlib.contextmanager
-    def using(self, vector: Tensor) -> Iterator[None]:
-        """Within this block, the networks take their weights from a flat vector and are differentiable in it."""
-        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
+    def using(self, *vector: Tensor) -> Iterator[None]:
+        """Within this block, the networks take their weights from a flat vector and are differentiable in it.
+
+        Args:
+            vector: the vector, or consecutive pieces of it (see `Parameters.unflatten`).
+        """
+        mapping = list(zip(self.params.variables, self.params.unflatten(*vector), strict=True))
         with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name), self._named.active():
             yield
 

@@ -6,6 +6,7 @@ vector that goes into the update and comes out of it; the Keras variables follow
 
 from __future__ import annotations
 
+import bisect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -119,9 +120,17 @@ class Parameters:
         self._vector, self._variables_behind = None, False
         self.version += 1
 
-    def unflatten(self, vector: tf.Tensor) -> list[tf.Tensor]:
-        """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable."""
-        parts = tf.split(vector, self.sizes)
+    def unflatten(self, *pieces: tf.Tensor) -> list[tf.Tensor]:
+        """The weights in their shapes, from a vector; for use in compiled functions, where it is differentiable.
+
+        Args:
+            pieces: the vector, or consecutive pieces of it that end between two weights. A gradient with respect to a
+                piece costs less than one with respect to the whole vector.
+        """
+        ends = [place.stop for place in self._places]
+        cuts = [0, *(bisect.bisect_left(ends, end) + 1 for end in np.cumsum([piece.shape[0] for piece in pieces]))]
+        sizes = [self.sizes[first:last] for first, last in zip(cuts, cuts[1:], strict=False)]
+        parts = [part for piece, own in zip(pieces, sizes, strict=True) for part in tf.split(piece, own)]
         return [
             part if len(shape) == 1 else tf.reshape(part, shape) for part, shape in zip(parts, self.shapes, strict=True)
         ]

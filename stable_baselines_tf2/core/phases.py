@@ -179,11 +179,12 @@ def consecutive_steps(
     Returns:
         New weights, new optimizer state, statistics [K, n_statistics].
     """
+    only = next(iter(batches.values())).shape[0] == 1  # then a slice would be a copy
     return _loop(
         step,
         vector,
         state,
-        lambda k: {name: array[k] for name, array in batches.items()},
+        lambda k: {name: tf.squeeze(array, 0) if only else array[k] for name, array in batches.items()},
         next(iter(batches.values())).shape[0],
         n_statistics,
         n_steps,

@@ -193,13 +193,14 @@ class SAC(ContinuousControlModel):
 
     def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
         """One step; statistics are those of ``_loss_names``, from before the step."""
-        log_ent_coef = state.get("log_ent_coef", tf.zeros(0))  # [1], or nothing to learn
-        weights = tf.concat([vector, log_ent_coef], 0)
+        sizes = [self._n_actor, vector.shape[0] - self._n_actor]
+        learned = [*tf.split(vector, sizes), *([state["log_ent_coef"]] if "log_ent_coef" in state else [])]
         with tf.GradientTape() as tape:
-            tape.watch(weights)
-            statistics = self._losses(weights, state["target"], batch)
+            tape.watch(learned)
+            statistics = self._losses(*learned, target=state["target"], batch=batch)
             loss = tf.add_n([statistics[name] for name in statistics if name.endswith("_loss")])
-        weights, moments = self._optimizer.step(weights, tape.gradient(loss, weights), state, batch["learning_rate"])
+        gradient = tf.concat(tape.gradient(loss, learned), 0)
+        weights, moments = self._optimizer.step(tf.concat(learned, 0), gradient, state, batch["learning_rate"])
         vector = weights[: vector.shape[0]]
         state = state | moments
         if "log_ent_coef" in state:
@@ -208,37 +209,39 @@ class SAC(ContinuousControlModel):
         state["target"] = polyak_average(state["target"], vector[self._value_place], tau)
         return vector, state, tf.stack([statistics[name] for name in self._loss_names])
 
-    def _losses(self, weights: Tensor, target: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def _losses(
+        self, actor: Tensor, critics: Tensor, log_ent_coef: Tensor = None, *, target: Tensor, batch: Batch
+    ) -> dict[str, Tensor]:
         """The losses, whose sum has the gradient of each with respect to its own weights; and what else is logged.
 
         Args:
-            weights: weights of actor and critics, and log α where it is learned.
+            actor: weights of the actor.
+            critics: weights of the critics.
+            log_ent_coef: log α where it is learned, [1].
             target: weights of V'.
             batch: see `_gradient_step`; ``noise`` are standard normals, [B, n].
         """
-        policy, n_actor = self.policy_tf, self._n_actor
-        n_weights = sum(policy.params.sizes)
+        policy = self.policy_tf
         with self.target_policy.using(target):
             processed = self.target_policy.preprocessor.tensor(batch["next_obs"])
-            v_t = self.target_policy.make_critics(processed, create_qf=False)[2]  # [B, 1]
-        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t[:, 0])
+            v_t = _column(self.target_policy.make_critics(processed, create_qf=False)[2])  # [B]
+        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t)
         processed = policy.preprocessor.tensor(batch["obs"])
-        with policy.using(weights[:n_weights]):
+        with policy.using(actor, critics):
             mean, log_std = policy.gaussian(processed)
-            q1, q2, value = policy.make_critics(processed, batch["actions"])
+            q1, q2, value = map(_column, policy.make_critics(processed, batch["actions"]))
         _, actions, logp = policy.squashed(mean, log_std, batch["noise"])
         # The actor's loss shall move the actor alone.
-        with policy.using(tf.concat([weights[:n_actor], tf.stop_gradient(weights[n_actor:n_weights])], 0)):
-            q1_pi, q2_pi, _ = policy.make_critics(processed, actions, create_vf=False)
-        log_ent_coef = weights[n_weights:]  # [1]
-        learned = self.log_ent_coef is not None
+        with policy.using(tf.stop_gradient(actor), tf.stop_gradient(critics)):
+            q1_pi, q2_pi = map(_column, policy.make_critics(processed, actions, create_vf=False)[:2])
+        learned = log_ent_coef is not None
         ent_coef = tf.stop_gradient(tf.exp(log_ent_coef[0])) if learned else self._initial_ent_coef()[0]
         found = {
-            "policy_loss": tf.reduce_mean(ent_coef * logp - q1_pi[:, 0]),
-            "qf1_loss": 0.5 * losses.squared_error(q1[:, 0], goal),
-            "qf2_loss": 0.5 * losses.squared_error(q2[:, 0], goal),
+            "policy_loss": tf.reduce_mean(ent_coef * logp - q1_pi),
+            "qf1_loss": 0.5 * losses.squared_error(q1, goal),
+            "qf2_loss": 0.5 * losses.squared_error(q2, goal),
             "value_loss": losses.soft_value_loss(
-                value[:, 0], tf.minimum(q1_pi, q2_pi)[:, 0], ent_coef * logp, pairwise=not self.corrected_value_target
+                value, tf.minimum(q1_pi, q2_pi), ent_coef * logp, pairwise=not self.corrected_value_target
             ),
             "entropy": tf.reduce_mean(gaussian_entropy(log_std)),
         }
@@ -264,6 +267,11 @@ class SAC(ContinuousControlModel):
         return super().learn(
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
         )
+
+
+def _column(values: Tensor) -> Tensor:
+    """[B, 1] to [B]; that of a slice would be the slower gradient."""
+    return tf.reshape(values, (-1,))
 
 
 def _number(name: str, value: Any, others: str) -> float:

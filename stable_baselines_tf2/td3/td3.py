@@ -162,24 +162,24 @@ class TD3(ContinuousControlModel):
         noise = tf.clip_by_value(self.target_policy_noise * noise, -self.target_noise_clip, self.target_noise_clip)
         return tf.clip_by_value(self.target_policy_tf.with_weights(vector, next_obs) + noise, -1.0, 1.0)
 
-    def _critics(self, policy: TD3Policy, vector: Tensor, obs: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    @staticmethod
+    def _critics(policy: TD3Policy, obs: Tensor, actions: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Q_1 and Q_2 for raw observations, [B] each."""
-        with policy.using(vector):
+        with policy.using(*weights):
             q1, q2 = policy.make_critics(policy.preprocessor.tensor(obs), actions)
-        return q1[:, 0], q2[:, 0]
+        return tf.reshape(q1, (-1,)), tf.reshape(q2, (-1,))
 
     def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
         """One step; statistics are the losses of the critics and of the actor (0 where it is not updated)."""
         policy, target, rate = self.policy_tf, state["target"], batch["learning_rate"]
         next_actions = self.target_action(target, batch["next_obs"], batch["noise"])
-        q_t = tf.minimum(*self._critics(self.target_policy_tf, target, batch["next_obs"], next_actions))
+        q_t = tf.minimum(*self._critics(self.target_policy_tf, batch["next_obs"], next_actions, target))
         goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)  # [B]
 
-        n_actor = self._n_actor
-        actor, critics = vector[:n_actor], vector[n_actor:]
+        actor, critics = tf.split(vector, [self._n_actor, vector.shape[0] - self._n_actor])
         with tf.GradientTape() as tape:
             tape.watch(critics)
-            q1, q2 = self._critics(policy, tf.concat([actor, critics], 0), batch["obs"], batch["actions"])
+            q1, q2 = self._critics(policy, batch["obs"], batch["actions"], actor, critics)
             q1_loss, q2_loss = losses.squared_error(q1, goal), losses.squared_error(q2, goal)
             loss = q1_loss + q2_loss
         critics, new_state = CRITICS.step(critics, tape.gradient(loss, critics), state, rate)
@@ -188,9 +188,9 @@ class TD3(ContinuousControlModel):
         def improve_the_policy() -> tuple[Tensor, State, Tensor]:
             with tf.GradientTape() as tape:
                 tape.watch(actor)
-                vector = tf.concat([actor, critics], 0)
-                actions = policy.with_weights(vector, batch["obs"])
-                loss = -tf.reduce_mean(self._critics(policy, vector, batch["obs"], actions)[0])
+                with policy.using(actor, critics):
+                    actions = policy.call(batch["obs"])
+                loss = -tf.reduce_mean(self._critics(policy, batch["obs"], actions, actor, critics)[0])
             improved, moments = ACTOR.step(actor, tape.gradient(loss, actor), state, rate)
             vector = tf.concat([improved, critics], 0)
             return vector, state | moments | {"target": polyak_average(target, vector, self.tau)}, loss

@@ -72,6 +72,9 @@ def test_unflatten_is_differentiable(variables):
         loss = tf.reduce_sum(w[1]) + 3 * b[1]
     assert w.shape == (2, 3) and b.shape == (2,)
     np.testing.assert_array_equal(tape.gradient(loss, vector), [0, 0, 0, 1, 1, 1, 0, 3])
+    w, b = parameters.unflatten(vector[:6], vector[6:])
+    np.testing.assert_array_equal(w, [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(b, vector[6:])
 
 
 def test_reading_single_arrays(variables):

@@ -84,9 +84,9 @@ def td3_forward(case: Case) -> dict[str, Any]:
     acts = policy.step(obs)
     compiled = policy.with_weights(policy.params.vector, tf.constant(obs)).numpy()
     np.testing.assert_allclose(compiled, acts, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
-    q1, q2 = model._critics(policy, policy.params.vector, obs, inputs["actions"])
+    q1, q2 = model._critics(policy, obs, inputs["actions"], policy.params.vector)
     next_actions = model.target_action(vector, next_obs, inputs["noise"])
-    q1_target, q2_target = model._critics(target, vector, next_obs, next_actions)
+    q1_target, q2_target = model._critics(target, next_obs, next_actions, vector)
     results = {"policy": acts, "policy_target": target.step(next_obs), "action": model.predict(obs)[0]}
     values = {"qf1": q1, "qf2": q2, "qf1_target": q1_target, "qf2_target": q2_target}
     results |= {name: value.numpy()[:, np.newaxis] for name, value in values.items()}

@@ -128,5 +128,5 @@ def test_a_policy_without_networks():
 def test_critics_are_twins_with_weights_of_their_own():
     model = make_off_policy("TD3")
     policy, actions = model.policy_tf, tf.zeros((5, 2))
-    q1, q2 = model._critics(policy, policy.params.vector, OBS, actions)
+    q1, q2 = model._critics(policy, OBS, actions, policy.params.vector)
     assert q1.shape == (5,) and not np.allclose(q1, q2)
