@@ -79,17 +79,23 @@ def watch() -> None:
 
 
 class _Watcher(MetaPathFinder):
-    """Sees TensorFlow being imported."""
+    """Sees TensorFlow being imported, which it also is not whenever somebody asks whether it could be."""
+
+    _is_looking = False
 
     def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        if fullname != "tensorflow":
+        if fullname != "tensorflow" or self._is_looking:
             return None
-        sys.meta_path.remove(self)
-        spec: ModuleSpec | None = importlib.util.find_spec("tensorflow")
+        self._is_looking = True
+        try:
+            spec: ModuleSpec | None = importlib.util.find_spec("tensorflow")
+        finally:
+            self._is_looking = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def execute_and_teach(module: ModuleType) -> None:
+                sys.meta_path.remove(self)
                 execute(module)
                 _teach(module)
 

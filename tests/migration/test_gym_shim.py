@@ -169,6 +169,12 @@ def test_registering_by_name():
         del gymnasium.registry["Named-v0"]
 
 
+def test_registering_refuses_misspelt_arguments():
+    with pytest.raises(TypeError, match="max_episode_step;"):
+        gym.register("Walk-v0", Walk, max_episode_step=3)
+    assert "Walk-v0" not in gymnasium.registry
+
+
 def test_time_limit():
     env = gym.wrappers.TimeLimit(Walk(), max_episode_steps=2)
     with pytest.raises(gym.error.ResetNeeded):
@@ -186,6 +192,10 @@ def test_time_limit():
 def test_wrappers_of_gymnasium():
     env = gym.wrappers.FrameStack(Walk(), 4)
     assert env.reset().shape == (4, 2)
+    assert gym.wrappers.FrameStack(Walk(), num_stack=3).reset().shape == (3, 2)
+    env = gym.wrappers.TransformObservation(Walk(), f=lambda obs: obs + 7)
+    assert env.reset()[0] == 7 and env.observation_space == Walk().observation_space
+    assert gym.wrappers.RecordEpisodeStatistics(Walk(), deque_size=5).reset().shape == (2,)
     with pytest.raises(AttributeError, match=r"gym\.wrappers"):
         gym.wrappers.NoSuchWrapper  # noqa: B018
 
@@ -205,7 +215,10 @@ def test_flat_goal_observations():
             return -1.0
 
     env = gym.wrappers.FlattenDictWrapper(Goal(), ["observation", "desired_goal"])
-    assert env.reset().shape == (4,)
+    np.testing.assert_array_equal(env.reset(), [2, 2, 1, 1])  # the order is the one asked for, not the space's
+    assert env.observation_space == spaces.Box(0, 1, (4,), np.float32)
+    with pytest.raises(ValueError, match="dict_keys: .'goal'. is not among"):
+        gym.wrappers.FlattenDictWrapper(Goal(), ["goal"])
     Goal.observation_space = spaces.Discrete(2)
     with pytest.raises(gym.error.Error, match="GoalEnv"):
         Goal().reset()
@@ -223,8 +236,10 @@ def test_monitor_films(tmp_path):
     assert env.get_episode_lengths()[-1] == env.get_episode_rewards()[-1] == steps + 1
     with pytest.raises(gym.error.Error, match="force=True"):
         gym.wrappers.Monitor(Walk(), str(tmp_path))
+    (tmp_path / "progress.json").write_text("{}")  # of somebody else
     gym.wrappers.Monitor(Walk(), str(tmp_path), force=True, video_callable=False)
-    assert not list(tmp_path.iterdir())
+    assert [file.name for file in tmp_path.iterdir()] == ["progress.json"]
+    gym.wrappers.Monitor(Walk(), str(tmp_path), video_callable=False)
 
 
 def test_seeding():

@@ -14,6 +14,18 @@ from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.migration.gym.core import as_old
 
 load = load_env_creator
+_OUTDATED = {
+    "apply_api_compatibility",
+    "autoreset",
+    "disable_env_checker",
+    "local_only",
+    "new_step_api",
+    "order_enforce",
+    "tags",
+    "timestep_limit",
+    "trials",
+    "wrapper_config_path",
+}  # arguments of register() in some version of gym
 
 
 def make(id: str | EnvSpec, **kwargs: Any) -> Any:
@@ -39,10 +51,16 @@ def register(id: str, entry_point: Any = None, **kwargs: Any) -> None:
         entry_point: ``"module:Class"``, or a class or function; the environment may have either interface.
         **kwargs: ``max_episode_steps``, ``reward_threshold``, ``nondeterministic``, ``kwargs``; others, which gym had
             at some time, are left out.
+
+    Raises:
+        TypeError: an argument that gym never had.
     """
+    names = ("max_episode_steps", "reward_threshold", "nondeterministic", "kwargs")
+    unknown = sorted(kwargs.keys() - {*names, *_OUTDATED})
+    if unknown:
+        raise TypeError(f"register() has no argument {', '.join(unknown)}; it has entry_point, {', '.join(names)}")
     if "timestep_limit" in kwargs:
         kwargs.setdefault("max_episode_steps", kwargs["timestep_limit"])
-    names = ("max_episode_steps", "reward_threshold", "nondeterministic", "kwargs")
     known = {name: kwargs[name] for name in names if kwargs.get(name) is not None}
     gymnasium.register(id, partial(_create, entry_point), disable_env_checker=True, **known)
 

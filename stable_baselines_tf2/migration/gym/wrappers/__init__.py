@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium
-from gymnasium import wrappers
+from gymnasium import spaces, wrappers
 
 from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env
-from stable_baselines_tf2.migration.gym.core import OldStep, Wrapper, as_old
+from stable_baselines_tf2.migration.gym.core import ObservationWrapper, OldStep, Wrapper, as_old
 
 # Names that stayed, and those that changed; all take the environment first.
 _MODERN = {
@@ -34,6 +34,14 @@ _MODERN = {
     "GrayScaleObservation": "GrayscaleObservation",
     "PixelObservationWrapper": "AddRenderObservation",
 }
+_KEYWORDS = {
+    "a": "min_action",
+    "b": "max_action",
+    "deque_size": "buffer_length",
+    "f": "func",
+    "num_stack": "stack_size",
+}  # that changed
+_FILMS = "rl-video"  # what the names of films begin with
 
 
 def __getattr__(name: str) -> Any:
@@ -42,6 +50,9 @@ def __getattr__(name: str) -> Any:
     modern = getattr(wrappers, _MODERN[name])
 
     def wrap(env: Any, *args: Any, **kwargs: Any) -> Any:
+        kwargs = {_KEYWORDS.get(key, key): value for key, value in kwargs.items()}
+        if name == "TransformObservation" and len(args) < 2:
+            kwargs.setdefault("observation_space", None)  # the space stays
         return as_old(modern(ensure_gymnasium(env), *args, **kwargs))
 
     wrap.__name__ = wrap.__qualname__ = name
@@ -81,17 +92,30 @@ class TimeLimit(Wrapper):
         return self.env.reset(**kwargs)
 
 
-class FlattenDictWrapper(Wrapper):
+class FlattenDictWrapper(ObservationWrapper):
     """Puts parts of Dict observations into one vector.
 
     Args:
         env: the environment.
         dict_keys: the parts, in their order in the vector.
+
+    Raises:
+        ValueError: the observations have no such part.
     """
 
-    def __new__(cls, env: Any, dict_keys: Any) -> Any:
-        chosen = wrappers.FilterObservation(ensure_gymnasium(env), list(dict_keys))
-        return as_old(wrappers.FlattenObservation(chosen))
+    def __init__(self, env: Any, dict_keys: Any) -> None:
+        super().__init__(env)
+        self.dict_keys = list(dict_keys)
+        parts = getattr(self.observation_space, "spaces", {})
+        missing = [key for key in self.dict_keys if key not in parts]
+        if missing:
+            raise ValueError(f"dict_keys: {missing} is not among the observations, which are {self.observation_space}")
+        self._parts = spaces.Tuple([parts[key] for key in self.dict_keys])
+        self.observation_space = spaces.flatten_space(self._parts)
+
+    def observation(self, observation: Any) -> Any:
+        """The parts, one after the other."""
+        return spaces.flatten(self._parts, tuple(observation[key] for key in self.dict_keys))
 
 
 class Monitor(Wrapper):
@@ -125,7 +149,7 @@ class Monitor(Wrapper):
     ) -> None:
         folder = os.fspath(directory)
         os.makedirs(folder, exist_ok=True)
-        films = [name for name in os.listdir(folder) if name.endswith((".mp4", ".json"))]
+        films = [name for name in os.listdir(folder) if name.startswith(_FILMS)]
         if films and not (force or resume):
             raise gymnasium.error.Error(
                 f"there are films in {folder}: force=True deletes them, resume=True adds to them"
@@ -138,7 +162,7 @@ class Monitor(Wrapper):
             super().__init__(inner)
         else:
             trigger = video_callable if callable(video_callable) else None
-            prefix = "rl-video" if uid is None else f"rl-video-{uid}"
+            prefix = _FILMS if uid is None else f"{_FILMS}-{uid}"
             super().__init__(wrappers.RecordVideo(_Filmed(inner), folder, trigger, name_prefix=prefix))
         self._statistics = inner
         self.directory = folder
