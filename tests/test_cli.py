@@ -64,6 +64,7 @@ finally:
         (["train", "--algo", "a2c", "--env", "CartPole-v99", "-n", "1"], "CartPole"),
         (["train", "--algo", "a2c", "--env", "NoSuchEnv-v0", "-n", "1"], "NoSuchEnv"),
         (["train", *AGENT, "-n", "1", "--env-kwargs", "wings:2"], "wings"),
+        (["train", "--algo", "a2c", "--env", "PongNoFrameskip-v4", "-n", "1", "--env-kwargs", "mode:1"], "Atari"),
         (["enjoy", *AGENT, "--load", "/no/such/model"], "/no/such/model"),
         (["benchmark", "--tasks", "/no/such/file"], "/no/such/file"),
     ],
@@ -75,6 +76,13 @@ def test_bad_arguments_end_with_code_2_and_a_message(argv, message, capsys):
     error = capsys.readouterr().err
     assert message in error.splitlines()[-1]
     assert "Traceback" not in error
+
+
+def test_an_atari_game_that_is_missing(capsys):
+    pytest.importorskip("ale_py")
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--algo", "a2c", "--env", "NoSuchNoFrameskip-v4", "-n", "1"])
+    assert "NoSuch" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_algorithms_that_are_missing_are_named():

@@ -131,7 +131,8 @@ def make_env(
         monitor_dir: folder for the episode logs.
 
     Raises:
-        UsageError: there is no such environment, or it cannot be built.
+        UsageError: there is no such environment, or it cannot be built; ``env_kwargs`` or ``monitor_dir`` for an Atari
+            game.
     """
     import gymnasium
 
@@ -140,10 +141,12 @@ def make_env(
     from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
 
     with reported_as_usage():
-        if "NoFrameskip" in env_id:
-            require("ale_py", "atari")
-            return VecFrameStack(make_atari_env(env_id, n_envs, seed or 0, use_subprocess=subprocess), n_stack=4)
         try:
+            if "NoFrameskip" in env_id:
+                if env_kwargs or monitor_dir:
+                    raise UsageError(f"--env-kwargs and --monitor-dir are not for Atari games such as {env_id}")
+                require("ale_py", "atari")
+                return VecFrameStack(make_atari_env(env_id, n_envs, seed or 0, use_subprocess=subprocess), n_stack=4)
             gymnasium.spec(env_ids.current_id(env_id).id)
             return make_vec_env(
                 env_id,

@@ -165,7 +165,7 @@ class Training:
     @property
     def progress(self) -> float:
         """Fraction of this training that was left before the last step, 1 at the start."""
-        done = self.model.num_timesteps - self.model.n_envs - self._first_step
+        done = self.model.num_timesteps - self.model._steps_at_once - self._first_step
         return 1.0 - done / max(self.total_timesteps, 1)
 
     def log_update(self, scalars: Mapping[str, float], histograms: Mapping[str, Any] | None = None) -> None:
