@@ -23,10 +23,10 @@ from stable_baselines_tf2.common.noise import noise_from_dict, noise_to_dict
 from stable_baselines_tf2.common.policies import BasePolicy, _policy_registry
 from stable_baselines_tf2.common.schedules import schedule_from_dict, schedule_to_dict
 from stable_baselines_tf2.common.spaces import space_from_dict, space_to_dict
-from stable_baselines_tf2.core.archive import arrays_to_bytes, bytes_to_arrays
+from stable_baselines_tf2.core.archive import SERIALIZED, arrays_to_bytes, bytes_to_array, bytes_to_arrays
 
 PACKAGE = __name__.split(".")[0]
-KIND, TYPE, SERIALIZED = ":kind:", ":type:", ":serialized:"
+KIND, TYPE = ":kind:", ":type:"
 
 
 class _Codec(NamedTuple):
@@ -110,7 +110,7 @@ _CODECS: dict[str, _Codec] = {
     "policy": _Codec(_encode_class, _decode_class),  # or algorithm
     "schedule": _Codec(lambda item: schedule_to_dict(item) if callable(item) else None, schedule_from_dict),
     "function": _Codec(_encode_function, _decode_function),
-    "array": _Codec(_encode_array, lambda description: bytes_to_arrays(base64.b64decode(description["npz"]))["array"]),
+    "array": _Codec(_encode_array, lambda description: bytes_to_array(base64.b64decode(description["npz"]))),
     "noise": _Codec(noise_to_dict, noise_from_dict),
 }
 

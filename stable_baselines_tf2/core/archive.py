@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import stat
 import tempfile
 import zipfile
 from collections import OrderedDict
@@ -27,6 +28,9 @@ PathOrFile = str | os.PathLike | IO[bytes]
 ENDINGS = ("", ".zip", ".pkl")  # that a path may lack, in the order in which they are tried
 MAX_EXPANSION = 20  # how many times the size of a file its contents may have; nobody compresses weights better ...
 ALWAYS_ALLOWED = 2**24  # ... but a few bytes may well be zeros
+MAX_DEPTH = 64  # of objects within objects among the hyperparameters, which have about ten
+MAX_BINARY = 256  # pickles and arrays among the hyperparameters, of which there are about thirty
+SERIALIZED = ":serialized:"  # key of a pickle among them; that of an array is "npz"
 
 
 @dataclasses.dataclass
@@ -42,7 +46,7 @@ class Archive:
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
-    """Writes a file so that readers see either the old one or the whole new one.
+    """Writes a file so that readers see either the old one or the whole new one, with the permissions of the old one.
 
     The data go to a temporary file in the same folder, which is flushed to the disk and renamed at the end. When
     anything fails (a full disk, an exception in the block), the temporary file is removed and the old file stays.
@@ -53,22 +57,30 @@ def atomic_write(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     Yields:
         A binary file object opened for writing and reading.
     """
-    path = os.fspath(path)
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(path)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes it private; a model file is as readable as any other
+        os.chmod(temporary, _mode_of(path))
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def _mode_of(path: str) -> int:
+    """The permissions of a file; of one that is not there, those that any new file gets."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
 
 
 def write_archive(target: PathOrFile, archive: Archive) -> None:
@@ -145,6 +157,7 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
     archive = Archive()
     if "data" in names:
         archive.data = members.read("data").decode()
+        _check_json(archive.data)
     if "parameters" in names:
         arrays = bytes_to_arrays(members.read("parameters"))
         order = json.loads(members.read("parameter_list")) if "parameter_list" in names else None
@@ -160,15 +173,44 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
     return archive
 
 
-def open_zip(content: bytes) -> zipfile.ZipFile:
+def _check_json(text: str) -> None:
+    """Refuses hyperparameters that are nested too deep, or hold more pickles and arrays than could make sense.
+
+    Raises:
+        ValueError: they do, or are no JSON.
+    """
+    try:
+        level = [json.loads(text)]
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its data must be JSON: {error}") from error
+    n_binary = 0
+    for _ in range(MAX_DEPTH):
+        n_binary += sum(key in part for part in level if isinstance(part, dict) for key in (SERIALIZED, "npz"))
+        level = [
+            inner
+            for part in level
+            if isinstance(part, dict | list)
+            for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    if level:
+        raise ValueError(f"its data is nested more than {MAX_DEPTH} levels deep")
+    if n_binary > MAX_BINARY:
+        raise ValueError(f"its data holds {n_binary} pickles and arrays")
+
+
+def open_zip(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> zipfile.ZipFile:
     """A zip, after a look at the sizes that its members claim to have.
+
+    Args:
+        content: the zip.
+        always_allowed: bytes that it may unfold to beyond `MAX_EXPANSION` times its size.
 
     Raises:
         ValueError: they are much larger than the zip, or compressed in an unusual way.
         zipfile.BadZipFile: it is no zip.
     """
     members = zipfile.ZipFile(io.BytesIO(content))
-    size, limit = sum(info.file_size for info in members.infolist()), MAX_EXPANSION * len(content) + ALWAYS_ALLOWED
+    size, limit = sum(info.file_size for info in members.infolist()), MAX_EXPANSION * len(content) + always_allowed
     if size > limit:
         raise ValueError(f"it unfolds from {len(content)} to {size} bytes, more than the {limit} that are plausible")
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in members.infolist()):
@@ -186,8 +228,24 @@ def arrays_to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def bytes_to_arrays(content: bytes) -> dict[str, np.ndarray]:
+def bytes_to_array(content: bytes) -> np.ndarray:
+    """The array of a hyperparameter, from the bytes of an npz file that was written without compression.
+
+    Raises:
+        ValueError: the bytes are no npz file with an array.
+    """
+    arrays = bytes_to_arrays(content, always_allowed=0)
+    if "array" not in arrays:
+        raise ValueError(f"damaged arrays: they are {sorted(arrays)[:5]}")
+    return arrays["array"]
+
+
+def bytes_to_arrays(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> dict[str, np.ndarray]:
     """Named arrays from the bytes of an npz file; object arrays are refused.
+
+    Args:
+        content: the file.
+        always_allowed: see `open_zip`.
 
     Raises:
         ValueError: the bytes are no npz file, or hold objects.
@@ -195,7 +253,7 @@ def bytes_to_arrays(content: bytes) -> dict[str, np.ndarray]:
     if content[:2] != b"PK":
         raise ValueError("damaged arrays: they are no npz file")
     try:
-        with open_zip(content) as members:
+        with open_zip(content, always_allowed) as members:
             return {name.removesuffix(".npy"): _array(members.read(name)) for name in members.namelist()}
     except Exception as error:  # as above
         raise ValueError(f"damaged arrays: {error}") from error

@@ -19,7 +19,16 @@ from stable_baselines_tf2.common.noise import noise_from_dict
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction, schedule_from_dict
 from stable_baselines_tf2.common.spaces import space_from_dict
-from stable_baselines_tf2.core.archive import Archive, PathOrFile, bytes_to_arrays, open_zip, read_archive, read_file
+from stable_baselines_tf2.core.archive import (
+    SERIALIZED,
+    Archive,
+    PathOrFile,
+    bytes_to_array,
+    bytes_to_arrays,
+    open_zip,
+    read_archive,
+    read_file,
+)
 from stable_baselines_tf2.migration import model_file
 from stable_baselines_tf2.migration.recognise import NotRecognised
 from stable_baselines_tf2.migration.unpickle import (
@@ -33,7 +42,7 @@ from stable_baselines_tf2.migration.unpickle import (
     unknown_names,
 )
 
-KIND, SERIALIZED = ":kind:", ":serialized:"  # as in `common.save_util`, which needs TensorFlow
+KIND = ":kind:"  # as in `common.save_util`, which needs TensorFlow
 _MEMBERS = {"data", "parameters", "parameter_list", "training_state", "training_arrays"}
 _LISTED = 60  # lines of a report
 
@@ -216,7 +225,7 @@ def _decode(item: Any, found: Inspection) -> Any:
         if kind in _DECODERS:
             return _described(kind, description)
         if kind == "array":
-            return bytes_to_arrays(base64.b64decode(str(description.get("npz"))))["array"]
+            return bytes_to_array(base64.b64decode(str(description.get("npz"))))
         return Placeholder(".".join(str(description[key]) for key in ("module", "name") if key in description))
     if SERIALIZED in item:
         try:

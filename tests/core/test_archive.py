@@ -15,6 +15,7 @@ from stable_baselines_tf2.core.archive import (
     Archive,
     arrays_to_bytes,
     atomic_write,
+    bytes_to_array,
     bytes_to_arrays,
     read_archive,
     write_archive,
@@ -93,6 +94,9 @@ def test_missing_parts_are_none():
         (dict(parameter_list="{"), "damaged"),
         (dict(training_state="[1]"), "training_state is a list"),
         (dict(training_state="x"), "damaged"),
+        (dict(data='{"gamma": %s}' % ("[" * 900 + "]" * 900)), "nested more than 64"),
+        (dict(data='{"gamma": %s}' % ("[" * 100_000)), "must be JSON: maximum"),
+        (dict(data=json.dumps({"x": [{":serialized:": "gARdlC4="}] * 300})), "300 pickles and arrays"),
         (dict(training_arrays=b"x"), "no npz file"),
         (dict(data=None, parameters=None, training_state=None), "is no model file or is damaged: it holds"),
     ],
@@ -148,6 +152,17 @@ def test_wrong_sources(tmp_path):
         read_archive(tmp_path / "empty")
 
 
+def test_the_array_of_a_hyperparameter():
+    np.testing.assert_array_equal(bytes_to_array(arrays_to_bytes({"array": np.arange(3)})), [0, 1, 2])
+    with pytest.raises(ValueError, match="they are .'other'"):
+        bytes_to_array(arrays_to_bytes({"other": np.arange(3)}))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, array=np.zeros(2**20, np.int8))  # as many of these as fit into a file are read
+    with pytest.raises(ValueError, match="unfolds"):
+        bytes_to_array(buffer.getvalue())
+    assert bytes_to_arrays(buffer.getvalue())["array"].size == 2**20
+
+
 def test_arrays_of_objects_are_refused():
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         arrays_to_bytes({"x": np.array([{}], dtype=object)})
@@ -194,3 +209,14 @@ def test_a_written_file_is_as_readable_as_others(tmp_path):
         file.write(b"x")
     (tmp_path / "b").write_bytes(b"x")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == stat.S_IMODE((tmp_path / "b").stat().st_mode)
+
+
+def test_permissions_and_links_stay(tmp_path):
+    script, link = tmp_path / "script", tmp_path / "link"
+    script.write_bytes(b"old")
+    script.chmod(0o750)
+    link.symlink_to("script")
+    with atomic_write(link) as file:
+        file.write(b"new")
+    assert script.read_bytes() == b"new" and link.is_symlink()
+    assert stat.S_IMODE(script.stat().st_mode) == 0o750
