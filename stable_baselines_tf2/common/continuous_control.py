@@ -31,6 +31,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     ``tau``, ``action_noise``, ``random_exploration``.
     """
 
+    _rollouts_in_warm_up = True
     _shared_inputs: ClassVar[tuple[str, ...]] = ("learning_rate",)
 
     learning_rate: Any
@@ -42,7 +43,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     _all_parameters: JoinedParameters
     _n_updates = 0  # gradient steps of this call of `learn`
     _current_rate: Any = 0.0
-    _last_phase: tuple[np.ndarray, dict[str, np.ndarray]] | None  # its statistics and batches
+    _last_phase: tuple[np.ndarray, np.ndarray] | None  # statistics and numbers of its gradient steps
     _noises: list[Any]  # one for each environment, or none
 
     # ------------------------------------------------------------ building
@@ -166,8 +167,8 @@ class ContinuousControlModel(OffPolicyRLModel):
     def _n_statistics(self, batch_size: int) -> int:
         return len(self._loss_names)
 
-    def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
-        """What `_gradient_step` takes besides transitions, for each of ``n_steps`` steps, [K, …]."""
+    def _draws(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """What `_gradient_step` takes besides transitions, for the steps of these `_step_numbers` [K], [K, …]."""
         return {}
 
     def _standard_normals(self, n_steps: int) -> np.ndarray:
@@ -202,14 +203,18 @@ class ContinuousControlModel(OffPolicyRLModel):
         """What is logged of the last training phase; nothing before the first."""
         return {} if self._last_phase is None else self._summary(*self._last_phase)
 
-    def _summary(self, statistics: np.ndarray, batches: dict[str, np.ndarray]) -> dict[str, float]:
-        """What is logged of a training phase."""
+    def _summary(self, statistics: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
+        """What is logged of a training phase, from the statistics of its steps [K, n] and their `_step_numbers` [K]."""
         return dict(zip(self._loss_names, statistics.mean(axis=0).tolist(), strict=True))
 
     def _train(self, n_steps: int, training: Training) -> None:
-        batches = self._sample(n_steps)[0] | self._draws(n_steps)
         self._current_rate = self._rate(training.progress)
-        self._last_phase = self._update(batches, self._current_rate), batches
+        numbers = self._step_numbers(n_steps)
+        statistics = [
+            self._update(self._sample(len(part))[0] | self._draws(part), self._current_rate)
+            for part in np.split(numbers, np.cumsum(self._parts(n_steps))[:-1])
+        ]
+        self._last_phase = np.concatenate(statistics), numbers
         self._n_updates += n_steps
         if training.writer is not None:
             values = {**self._infos, "learning_rate": self._current_rate}

@@ -33,7 +33,9 @@ class ExportedPolicy(tf.Module):
             outputs = model._deterministic_actions(self.weights, observation, *memory)
             return dict(zip(("action", "state"), outputs, strict=False))
 
+        policy.preprocessor.sync()
         self.act = tf.function(act, input_signature=signature, autograph=False)
+        self.others = list(self.act.get_concrete_function().variables)  # such as DDPG's statistics of observations
 
 
 def write_saved_model(model: Any, directory: str | os.PathLike) -> None:

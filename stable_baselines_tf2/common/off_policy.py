@@ -121,6 +121,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     """
 
     _tables_by_episodes: ClassVar[bool] = True  # what the interval between two tables counts
+    _rollouts_in_warm_up: ClassVar[bool] = False  # whether rollouts end where a training phase is due, without one too
     _shared_inputs: ClassVar[tuple[str, ...]] = ()  # inputs that are the same for all gradient steps of a phase
     # Networks besides the trained one that gradient steps change, by the name under which their weights are among the
     # state that `_gradient_step` takes and returns.
@@ -367,9 +368,11 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                 if episodes is None:
                     break
                 n_due = self.num_timesteps // self.train_freq - first_step // self.train_freq
-                if n_due and self._may_train():
+                trains = n_due > 0 and self._may_train()
+                if trains or (n_due and self._rollouts_in_warm_up):
                     training.on_rollout_end()
-                    self._train(n_due * self.gradient_steps, training)
+                    if trains:
+                        self._train(n_due * self.gradient_steps, training)
                     training.on_rollout_start()
                 if episodes:
                     self._note_episodes(episodes, history, first_step, training)
@@ -435,25 +438,33 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         single = self.n_envs == 1
         given = {name: step[key][0] if single else step[key] for name, key in names.items()}
         given |= {name: step[name] for name in ("actions", "rewards", "dones", "infos")}
-        return given | {"episode_rewards": history.returns, "episode_successes": history.successes}
+        history.rewards[-1] = float(step["returns"][0])
+        return given | {"episode_rewards": history.rewards, "episode_successes": history.successes}
 
 
 class _History:
     """The episodes of one call of `learn`."""
 
     def __init__(self) -> None:
-        self.returns: list[float] = []
+        # Returns of the episodes, and last what the one under way (of the first environment) has given before this
+        # step; up to date where a callback looks.
+        self.rewards = [0.0]
         self.lengths: list[int] = []
         self.successes: list[float] = []
 
     @property
     def n_episodes(self) -> int:
-        return len(self.returns)
+        return len(self.lengths)
+
+    @property
+    def returns(self) -> list[float]:
+        """Of the episodes, in the order in which they ended."""
+        return self.rewards[:-1]
 
     @property
     def mean_return(self) -> float:
         """Of the last 100 episodes, rounded as the tables show it."""
-        return round(float(np.mean(self.returns[-100:])), 1) if self.returns else -np.inf
+        return round(float(np.mean(self.returns[-100:])), 1) if self.lengths else -np.inf
 
     @property
     def success_rate(self) -> float:
@@ -461,7 +472,7 @@ class _History:
         return float(np.mean(self.successes[-100:]))
 
     def add(self, episode: Mapping[str, Any]) -> None:
-        self.returns.append(episode["return"])
+        self.rewards[-1:] = [episode["return"], 0.0]
         self.lengths.append(episode["length"])
         success = episode["info"].get("is_success")
         if success is not None:

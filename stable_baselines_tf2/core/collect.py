@@ -248,6 +248,7 @@ class OffPolicyCollector:
                 dones=dones,
                 infos=infos,
                 starts=starts,
+                returns=self._returns,
             )
         ):
             return None

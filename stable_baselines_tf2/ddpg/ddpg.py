@@ -350,7 +350,7 @@ class DDPG(ContinuousControlModel):
             for n in self._parts(min(interval, n_steps - first)):
                 batches = self._sample(n)[0]
                 statistics.append(self._update(batches, self._rate(training.progress)))
-        self._last_phase = np.concatenate(statistics), batches
+        self._last_phase = np.concatenate(statistics), self._step_numbers(n_steps)
         self._n_updates += n_steps
         training.update += n_steps // self.gradient_steps
         if training.writer is not None:

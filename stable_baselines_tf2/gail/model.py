@@ -165,10 +165,14 @@ class GAIL(TRPO):
         self._learned_returns = np.zeros(self.n_envs)  # of the episodes that go on
         self._adversary_losses: dict[str, float] = {}
 
+    def _n_updates(self, total_timesteps: int) -> int:
+        # Whole rounds, each of which ends with an update of the discriminator.
+        return self.g_step * super()._n_updates(-(-total_timesteps // self.g_step))
+
     def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
         rewards = self._rewards(rollout)
         self._note_episodes(rollout, self._returns_of(rewards, rollout.dones))
-        rollout.rewards = rewards
+        rollout.rewards = rewards + rollout.bootstraps
         statistics = self._learn_from(rollout)
         if training.update % self.g_step == 0:
             self._adversary_losses = self._update_adversary(rollout)

@@ -200,7 +200,9 @@ class HindsightExperienceReplayWrapper:
         before["desired_goal"] = after["desired_goal"] = goals
         new = self._rewards(after["achieved_goal"], goals, [infos[t] for t in steps], index)
         obs, next_obs = (self.env.convert_dict_to_obs(part) for part in (before, after))
-        return [obs, actions, new.astype(rewards.dtype), next_obs, np.zeros_like(dones)]
+        if rewards.dtype.kind == "f":  # integers could not hold what another goal gives
+            new = new.astype(rewards.dtype)
+        return [obs, actions, new, next_obs, np.zeros_like(dones)]
 
     def _rewards(self, achieved: Any, desired: Any, infos: list[Any], index: int) -> np.ndarray:
         """Rewards [B] that environment ``index`` gives; all at once where it can do that.

@@ -180,11 +180,11 @@ class SAC(ContinuousControlModel):
         names = ("policy_loss", "qf1_loss", "qf2_loss", "value_loss", "entropy")
         return (*names, "ent_coef_loss", "ent_coef") if self.log_ent_coef is not None else names
 
-    def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
-        draws, interval = {"noise": self._standard_normals(n_steps)}, self.target_update_interval
+    def _draws(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        draws, interval = {"noise": self._standard_normals(len(numbers))}, self.target_update_interval
         if interval == 1:
             return draws
-        return draws | self._when_to_update_the_target(self._step_numbers(n_steps) % interval == 0)
+        return draws | self._when_to_update_the_target(numbers % interval == 0)
 
     @staticmethod
     def _when_to_update_the_target(flags: np.ndarray) -> dict[str, np.ndarray]:

@@ -143,9 +143,13 @@ class TD3(ContinuousControlModel):
         self._optimizer_state = ACTOR.initial_state(self._n_actor) | CRITICS.initial_state(n_critics)
 
     # ------------------------------------------------------------ the update
-    def _draws(self, n_steps: int) -> dict[str, np.ndarray]:
-        draws = {"noise": self._standard_normals(n_steps)}
-        return draws | self._when_to_update_the_policy(self._step_numbers(n_steps) % self.policy_delay == 0)
+    def _draws(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        draws = {"noise": self._standard_normals(len(numbers))}
+        return draws | self._when_to_update_the_policy(self._updates_policy(numbers))
+
+    def _updates_policy(self, numbers: np.ndarray) -> np.ndarray:
+        """Whether the steps of these numbers update the policy, [K]."""
+        return numbers % self.policy_delay == 0
 
     @staticmethod
     def _when_to_update_the_policy(flags: np.ndarray) -> dict[str, np.ndarray]:
@@ -204,11 +208,11 @@ class TD3(ContinuousControlModel):
             vector, state, policy_loss = improve_the_policy() if "always_update_policy" in batch else leave_it()
         return vector, state, tf.stack([q1_loss, q2_loss, policy_loss])
 
-    def _summary(self, statistics: np.ndarray, batches: dict[str, np.ndarray]) -> dict[str, float]:
-        summary = super()._summary(statistics, batches)
-        if "update_policy" in batches:
-            summary["policy_loss"] = float(statistics[batches["update_policy"], 2].mean())
-        elif "always_update_policy" not in batches:
+    def _summary(self, statistics: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
+        summary, updated = super()._summary(statistics, numbers), self._updates_policy(numbers)
+        if updated.any():
+            summary["policy_loss"] = float(statistics[updated, 2].mean())
+        else:
             del summary["policy_loss"]
         return summary
 

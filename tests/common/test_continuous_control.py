@@ -265,6 +265,22 @@ def test_numbers_of_gradient_steps():
 
 
 @each
+def test_phases_of_large_images_come_in_parts(name, monkeypatch):
+    def learn(n_bytes):
+        monkeypatch.setattr("stable_baselines_tf2.common.off_policy.PHASE_BYTES", n_bytes)
+        model = make_off_policy(name, learning_starts=0, train_freq=10, gradient_steps=5)
+        parts, run = [], model._run_phase
+        model._run_phase = lambda batches: parts.append(batches) or run(batches)
+        model.learn(10)
+        return model, parts
+
+    fitting = 2 * 2 * 4 * 3 * 4  # two batches: observations before and after, 4 rows of 3 numbers of 4 bytes
+    model, parts = learn(fitting)
+    assert [len(part["rewards"]) for part in parts] == [2, 2, 1] and all(np.isfinite(list(model._infos.values())))
+    assert [len(part["rewards"]) for part in learn(2**26)[1]] == [5]
+
+
+@each
 def test_learning_rates(name):
     model = make_off_policy(name, learning_rate=LinearFunction(1e-2), learning_starts=0, train_freq=1, gradient_steps=1)
     rates, update = [], model._update

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import stable_baselines_tf2
-from stable_baselines_tf2 import PPO2
+from stable_baselines_tf2 import DDPG, PPO2
 from tests.helpers import RandomEnv
 
 BOX = gymnasium.spaces.Box(-1, 1, (4,), np.float32)
@@ -65,6 +65,19 @@ def test_actions_are_those_of_predict(case, tmp_path):
         assert actions.shape == expected.shape
         np.testing.assert_allclose(actions, expected, rtol=1e-5, atol=1e-5)
     assert len(np.unique(expected, axis=0)) > 1
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+def test_statistics_of_observations(tmp_path):
+    model = DDPG("MlpPolicy", RandomEnv(BOX, ACTIONS), seed=0, normalize_observations=True)
+    obs = observations(BOX, 100)
+    before, _ = model.predict(obs)
+    model.obs_rms.update(5.0 + 0.1 * obs)
+    expected, _ = model.predict(obs)
+    assert np.abs(expected - before).max() > 1e-3
+    model.export(tmp_path / "policy")
+    for function in (served(tmp_path / "policy"), interpreted(model.to_tflite())):
+        np.testing.assert_allclose(function(observation=obs)["action"], expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")

@@ -128,10 +128,35 @@ def test_callback_locals():
     assert last["obs"].tolist() == [2, 0] and last["new_obs"].tolist() == [0, 1] and last["rew"] == 3
     assert np.shape(last["action"]) == () and last["env_action"] == last["action"]
     assert [locals_["reset"] for locals_ in noted] == [True, False, False, True]
-    assert noted[3]["episode_rewards"] == [6.0]
     model, noted = scripted(2), []
     model.learn(4, callback=lambda locals_, globals_: noted.append(dict(locals_)))
     assert noted[0]["obs"].shape == (2, 2) and len(noted[0]["info"]) == 2 and noted[0]["dones"].shape == (2,)
+
+
+@pytest.mark.parametrize("n_envs, ended", [(1, [6.0]), (2, [6.0, 6.0])])
+def test_callbacks_see_the_returns_with_that_of_the_episode_under_way(n_envs, ended):
+    model, noted = scripted(n_envs), []
+    model.learn(5 * n_envs, callback=lambda locals_, _: noted.append(list(locals_["episode_rewards"])))
+    assert noted == [[0.0], [1.0], [3.0], [*ended, 0.0], [*ended, 1.0]]
+
+
+class Rollouts(BaseCallback):
+    def __init__(self):
+        super().__init__()
+        self.ends = []
+
+    def _on_rollout_end(self):
+        self.ends.append(self.model.num_timesteps)
+
+    def _on_step(self):
+        return True
+
+
+@pytest.mark.parametrize("name, expected", [("SAC", [3, 6, 9, 12]), ("TD3", [3, 6, 9, 12]), ("DQN", [9, 12])])
+def test_rollouts_end_where_training_is_due(name, expected):
+    model, callback = make_off_policy(name, train_freq=3), Rollouts()
+    model.learn(12, callback=callback)
+    assert callback.ends == expected
 
 
 def test_a_callback_stops():

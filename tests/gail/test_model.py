@@ -5,10 +5,11 @@ import pytest
 from gymnasium import spaces
 
 from stable_baselines_tf2 import GAIL
+from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.gail import ExpertDataset
 from stable_baselines_tf2.gail.adversary import TransitionClassifier, logit_bernoulli_entropy, logsigmoid
 from tests.helpers import RandomEnv, box
-from tests.on_policy_cases import random_env, same
+from tests.on_policy_cases import Scripted, random_env, same
 
 SMALL = {"timesteps_per_batch": 128, "g_step": 2, "hidden_size_adversary": 8, "vf_iters": 1, "cg_iters": 2, "seed": 1}
 
@@ -50,6 +51,28 @@ def test_rollouts_for_each_update_of_the_discriminator():
     model.learn(2 * 128)
     assert model.num_timesteps == 2 * 3 * 128
     assert calls == [[128, 128, 40, 40]] * 2
+
+
+def test_rounds_are_whole():
+    model = make(g_step=2)
+    calls = []
+    model._train_adversary = lambda *arrays: calls.append(model.num_timesteps) or np.zeros(6)
+    model.learn(128 + 64)
+    assert calls == [256, 512] and model.num_timesteps == 512
+
+
+@pytest.mark.parametrize("bootstrap", [False, True])
+def test_time_limits(bootstrap):
+    env = DummyVecEnv([lambda: Scripted([1.0] * 5, truncates=True)])
+    data = expert(env.observation_space)
+    data.actions[:] = 1
+    model = make(env, data, bootstrap_timeouts=bootstrap)
+    seen = []
+    model._learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys((*model.loss_names, "returns"), 0.0)
+    model.learn(64)
+    rollout = seen[0]
+    cut = np.flatnonzero(rollout.rewards.ravel() != model._rewards(rollout).ravel())
+    assert cut.tolist() == ([*range(4, 128, 5)] if bootstrap else [])
 
 
 def test_returns_are_told_of_both_kinds_of_rewards():

@@ -188,6 +188,15 @@ def test_wrong_results_for_batches_are_noticed():
     assert all(reward == (0 if goal == step + 1 else -1) for step, goal, reward, _ in goals(replay))
 
 
+def test_rewards_keep_their_fractions():
+    env = Line(2)
+    env.compute_reward = lambda achieved, desired, info: -0.25
+    replay = replay_of(env, "final", n_sampled_goal=1)
+    for t in range(2):
+        replay.add(np.float32([t, 0, t, 9]), 0, -1, np.float32([t + 1, 0, t + 1, 9]), t == 1, {})
+    assert [reward for _, _, reward, *_ in replay.storage] == [-1, -0.25, -1, -0.25]
+
+
 def test_numbers_as_goals():
     env = BitFlippingEnv(3, discrete_obs_space=True)
     replay = replay_of(env, "final", n_sampled_goal=1)
