@@ -85,7 +85,7 @@ class DDPG(ContinuousControlModel):
         render_eval: show the evaluation.
         memory_limit: the outdated name of ``buffer_size``; None to use that.
         buffer_size: transitions that the replay buffer keeps.
-        random_exploration: probability of a random action, as in epsilon-greedy strategies.
+        random_exploration: share of random actions.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None for none.
         _init_setup_model: build the networks at once.

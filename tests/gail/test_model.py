@@ -68,10 +68,10 @@ def test_time_limits(bootstrap):
     data.actions[:] = 1
     model = make(env, data, bootstrap_timeouts=bootstrap)
     seen = []
+    model._rewards = lambda rollout: np.ones(rollout.rewards.shape, np.float32)
     model._learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys((*model.loss_names, "returns"), 0.0)
     model.learn(64)
-    rollout = seen[0]
-    cut = np.flatnonzero(rollout.rewards.ravel() != model._rewards(rollout).ravel())
+    cut = np.flatnonzero(seen[0].rewards != 1.0)
     assert cut.tolist() == ([*range(4, 128, 5)] if bootstrap else [])
 
 
