@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{name}: {error}") from error
     for name, old, (new, decisions) in rewritten:
         before, after = _text(old), _text(new)
-        print("".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name)), end="")
+        for line in difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name):
+            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
         if args.write:
             decisions = new_lines(before, after, decisions)
             if new != old:

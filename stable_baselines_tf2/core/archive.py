@@ -157,7 +157,7 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
     archive = Archive()
     if "data" in names:
         archive.data = members.read("data").decode()
-        _check_json(archive.data)
+        check_json(archive.data)
     if "parameters" in names:
         arrays = bytes_to_arrays(members.read("parameters"))
         order = json.loads(members.read("parameter_list")) if "parameter_list" in names else None
@@ -173,7 +173,7 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
     return archive
 
 
-def _check_json(text: str) -> None:
+def check_json(text: str) -> None:
     """Refuses hyperparameters that are nested too deep, or hold more pickles and arrays than could make sense.
 
     Raises:

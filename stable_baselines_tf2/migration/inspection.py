@@ -25,6 +25,7 @@ from stable_baselines_tf2.core.archive import (
     PathOrFile,
     bytes_to_array,
     bytes_to_arrays,
+    check_json,
     open_zip,
     read_archive,
     read_file,
@@ -202,9 +203,10 @@ def _zip_format(archive: Archive) -> str:
 
 def _json_object(text: str, path: str) -> dict[str, Any]:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        check_json(text)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+    data = json.loads(text)
     if not isinstance(data, dict):
         raise ValueError(f"{path} is damaged: its data is a {type(data).__name__}")
     return data
@@ -262,8 +264,10 @@ def _inspect_arrays(content: bytes, path: str) -> Inspection:
     if "header" in arrays and arrays["header"].dtype.kind == "U":
         header = _json_object(str(arrays.pop("header")), path)
         kind = "running statistics" if header.get("kind") == "RunningMeanStd" else str(header.get("kind"))
-        settings = header.get("settings")
-        return Inspection(path, kind, "npz of this package", settings=settings or {}, parameters=_shapes(arrays))
+        settings = header.get("settings") or {}
+        if not isinstance(settings, dict):
+            raise ValueError(f"{path} is damaged: its settings are a {type(settings).__name__}")
+        return Inspection(path, kind, "npz of this package", settings=settings, parameters=_shapes(arrays))
     expert = {"actions", "obs", "rewards", "episode_returns", "episode_starts"} <= arrays.keys()
     return Inspection(path, "expert data" if expert else "arrays", "npz", parameters=_shapes(arrays))
 

@@ -147,3 +147,18 @@ def test_files_that_are_none(tmp_path):
         inspect(tmp_path / "nothing")
     with pytest.raises(TypeError, match="path of a model file"):
         inspect(None)
+
+
+@pytest.mark.parametrize(
+    "header, message",
+    [
+        ({"kind": "VecNormalize", "settings": [1]}, "its settings are a list"),
+        ({"kind": "VecNormalize", "settings": {"gamma": json.loads("[" * 200 + "]" * 200)}}, "nested more than 64"),
+        ([1], "its data is a list"),
+    ],
+)
+def test_damaged_headers(header, message):
+    buffer = io.BytesIO()
+    np.savez(buffer, header=np.array(json.dumps(header)))
+    with pytest.raises(ValueError, match=message):
+        inspect(io.BytesIO(buffer.getvalue()))

@@ -506,3 +506,15 @@ def test_what_cannot_be_rewritten(tmp_path, capsys, source, message):
     assert end.value.code == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert good.read_text() == "import gym\n"  # all or nothing
+
+
+def test_diff_of_a_script_without_a_last_newline(tmp_path, capsys):
+    path = tmp_path / "script.py"
+    path.write_text("x = 1\nimport gym")
+    assert main(["migrate", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "-import gym",
+        "\\ No newline at end of file",
+        "+import gymnasium as gym",
+        "\\ No newline at end of file",
+    ]
