@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SECONDS, MEGABYTES = 20, 600  # what one case may take
+SECONDS, MEGABYTES = 20, 600  # of processor time and memory, which one case may take
 DOCUMENTED = (ValueError,)
 # What reading a file never does once everything is imported.
 FORBIDDEN = ("os.", "subprocess.", "socket.", "shutil.", "pickle.find_class", "code.__new__", "ctypes.dlopen")
@@ -300,13 +300,13 @@ def run(count: int, seed: int, report: Callable[[str], None] = print) -> tuple[C
         for case in cases:  # valid files are read, and everything is imported afterwards
             case.read(io.BytesIO(case.content))
         watch = Watch()
-        previous = signal.signal(signal.SIGALRM, _late)
+        previous = signal.signal(signal.SIGPROF, _late)
         start = time.time()
         for i in range(count):
             case = cases[i % len(cases)]
             content = damaged(case.content, contents, rng)
             before, events = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(watch.events)
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             wrong = None
             try:
                 with watch(), contextlib.redirect_stdout(io.StringIO()):
@@ -322,7 +322,7 @@ def run(count: int, seed: int, report: Callable[[str], None] = print) -> tuple[C
                     raise
                 outcome, wrong = "broken", error
             finally:
-                signal.alarm(0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
             grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
             if wrong is None and (grown > MEGABYTES or len(watch.events) > events or (folder / "marker").exists()):
                 wrong = RuntimeError(f"{grown:.0f} MB more, events {watch.events[events:]}")
@@ -337,7 +337,7 @@ def run(count: int, seed: int, report: Callable[[str], None] = print) -> tuple[C
                 keras.backend.clear_session()
             if i % 1000 == 999:
                 report(f"{i + 1} cases, {time.time() - start:.0f} s, {len(broken)} broken")
-        signal.signal(signal.SIGALRM, previous)
+        signal.signal(signal.SIGPROF, previous)
     return outcomes, broken
 
 

@@ -9,11 +9,14 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
+from gymnasium import spaces
 
 import stable_baselines_tf2
 from stable_baselines_tf2.common.schedules import LinearFunction
 from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.migration import loads
+from tests.helpers import RandomEnv, box
 from tests.migration.zoo import ZOO, index, needs_zoo
 
 ALGORITHMS = tuple(stable_baselines_tf2.__all__)
@@ -228,3 +231,21 @@ def test_schedules_of_every_cloudpickle():
         assert [schedule(progress) for progress in blob["progress"]] == pytest.approx(blob["value"], rel=1e-12)
         recovered += 1
     assert recovered == sum(blob["kind"] in ("constant", "linear") for blob in blobs) > 0
+
+
+@needs_zoo
+def test_bounds_of_observations_may_differ():
+    """As LunarLander's do between gym and gymnasium; other differences are refused."""
+    path = ZOO / "agents" / "a2c" / "CartPole-v1.pkl"
+
+    def env(low=-2.0):
+        return RandomEnv(box(4, low=low, high=2.0), spaces.Discrete(2))
+
+    model = stable_baselines_tf2.A2C.load(path, env=DummyVecEnv([env] * 8))
+    model.learn(40)
+    for observation_space, action_space in ((box(5), spaces.Discrete(2)), (box(4), spaces.Discrete(3))):
+        with pytest.raises(ValueError, match="but the model was made for"):
+            model.set_env(DummyVecEnv([lambda: RandomEnv(observation_space, action_space)]))  # noqa: B023
+    model = stable_baselines_tf2.A2C("MlpPolicy", env())
+    with pytest.raises(ValueError, match="observation space is .* but the model was made for"):
+        model.set_env(env(low=-3.0))

@@ -91,6 +91,7 @@ def test_what_is_exported_loads_here(name):
         assert loaded.learning_rate == LINEAR
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(not ORIGINAL, reason="SBTF2_ORIGINAL names no Python with Stable Baselines 2.10.2")
 def test_the_original_loads_it_and_acts_the_same(tmp_path):
     generator = np.random.default_rng(3)
@@ -105,7 +106,7 @@ def test_the_original_loads_it_and_acts_the_same(tmp_path):
         (tmp_path / f"{name}.json").write_text(json.dumps(about))
     script = pathlib.Path(__file__).with_name("original.py")
     environment = {key: value for key, value in os.environ.items() if key not in ("TF2_BEHAVIOR", "PYTHONPATH")}
-    done = subprocess.run([ORIGINAL, script, tmp_path], capture_output=True, text=True, env=environment, timeout=500)
+    done = subprocess.run([ORIGINAL, script, tmp_path], capture_output=True, text=True, env=environment, timeout=1000)
     assert done.returncode == 0, done.stderr[-2000:]
     for name, model in models.items():
         obs, actions = np.load(tmp_path / f"{name}_obs.npy"), np.load(tmp_path / f"{name}_actions.npy")
