@@ -16,7 +16,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.migration.recognise import NotRecognised, Recognised, recognise_policy
-from stable_baselines_tf2.migration.unpickle import SHARED_PARTS, Builder, Pairs, UnsafePickle, parse
+from stable_baselines_tf2.migration.unpickle import SHARED_PARTS, Builder, Pairs, Placeholder, UnsafePickle, parse
 
 Parameters = OrderedDict[str, np.ndarray] | list[np.ndarray]
 
@@ -123,6 +123,8 @@ def complete(data: dict[str, Any], parameters: Parameters, unrestored: dict[str,
     for key in OBSOLETE & unrestored.keys():
         del unrestored[key]
     data.setdefault("policy_kwargs", {})
+    if isinstance(data.get("expert_dataset"), Placeholder):  # of which the file has no data, only where they were
+        data["expert_dataset"] = None
     found = recognised_policy(data, parameters, unrestored)
     if isinstance(found, NotRecognised):
         return str(found)
