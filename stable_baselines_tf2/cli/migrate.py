@@ -38,8 +38,8 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"{name}: {error}") from error
     for name, old, (new, decisions) in rewritten:
         before, after = _text(old), _text(new)
-        for line in difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name):
-            print(line, end="" if line.endswith("\n") else "\n\\ No newline at end of file\n")
+        for shown in difflib.unified_diff(before.splitlines(True), after.splitlines(True), name, name):
+            print(shown, end="" if shown.endswith("\n") else "\n\\ No newline at end of file\n")
         if args.write:
             decisions = new_lines(before, after, decisions)
             if new != old:

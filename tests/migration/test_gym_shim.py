@@ -267,3 +267,11 @@ def test_base_classes_tell_what_is_missing():
     for call in (Empty().reset, Empty().render, lambda: Empty().step(0)):
         with pytest.raises(NotImplementedError):
             call()
+
+
+def test_wrappers_hand_the_render_mode_on_whatever_it_is_called():
+    class Drawn(Walk):
+        def render(self, style="human"):
+            return style
+
+    assert gym.Wrapper(Drawn()).render("rgb_array") == "rgb_array"

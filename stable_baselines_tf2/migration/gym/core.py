@@ -244,7 +244,7 @@ class Wrapper(Env):
 
     def render(self, mode: str = "human", **kwargs: Any) -> Any:
         """See `Env.render`."""
-        return self.env.render(mode=mode, **kwargs)
+        return self.env.render(mode, **kwargs)
 
     def close(self) -> None:
         """See `Env.close`."""
