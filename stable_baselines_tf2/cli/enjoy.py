@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plays and prints one line per episode."""
+    from stable_baselines_tf2.common.spaces import spaces_equal
     from stable_baselines_tf2.common.vec_env import VecNormalize, VecVideoRecorder
 
     algorithm = support.find_algorithm(args.algo)
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     )
     for kind in ("observation", "action"):
         trained, here = getattr(model, f"{kind}_space"), getattr(env, f"{kind}_space")
-        if trained != here:
+        if not spaces_equal(trained, here, bounds=kind == "action"):
             raise support.UsageError(f"{args.load} was trained with {kind} space {trained}, {args.env} has {here}")
     averages = support.normalization_path(args.load)
     with support.reported_as_usage():

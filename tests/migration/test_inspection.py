@@ -41,7 +41,10 @@ def test_every_model_of_the_zoo(folder):
             found = inspect(ZOO / folder / path)
             assert (found.kind, found.algorithm) == ("model", agent["algo"].upper()), path
             assert (found.unrestored, found.suspicious) == ({}, []), path
-            assert found.observation_space.shape == found.action_space.shape or found.policy
+            for name in ("observation_space", "action_space"):
+                space, expected = getattr(found, name), agent["inner_" + name if name[0] == "o" else name]
+                assert type(space).__name__ == expected["type"]
+                assert list(space.shape) == expected.get("shape", list(space.shape)), path
             shapes = [tuple(shape) for _, shape, _ in agent["parameters"]]
             if "list" not in found.format:
                 assert list(found.parameters.items()) == [
