@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.ddpg import DDPG as DDPG
     from stable_baselines_tf2.deepq import DQN as DQN
     from stable_baselines_tf2.her import HER as HER
+    from stable_baselines_tf2.ppo1 import PPO1 as PPO1
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
     from stable_baselines_tf2.sac import SAC as SAC
     from stable_baselines_tf2.td3 import TD3 as TD3
@@ -27,6 +28,7 @@ _ALGORITHMS = {
     "DQN": "deepq",
     "GAIL": "gail",
     "HER": "her",
+    "PPO1": "ppo1",
     "PPO2": "ppo2",
     "SAC": "sac",
     "TD3": "td3",
@@ -40,6 +42,7 @@ __all__ = [
     "DQN",
     "GAIL",
     "HER",
+    "PPO1",
     "PPO2",
     "SAC",
     "TD3",

@@ -9,19 +9,27 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2 import A2C, ACER, ACKTR, PPO2, TRPO
+from stable_baselines_tf2 import A2C, ACER, ACKTR, PPO1, PPO2, TRPO
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from tests.helpers import RandomEnv, box
 
-ALGORITHMS = {"A2C": A2C, "ACER": ACER, "ACKTR": ACKTR, "PPO2": PPO2, "TRPO": TRPO}
+ALGORITHMS = {"A2C": A2C, "ACER": ACER, "ACKTR": ACKTR, "PPO1": PPO1, "PPO2": PPO2, "TRPO": TRPO}
 SMALL: dict[str, dict[str, Any]] = {
     "A2C": dict(n_steps=4),
     "ACER": dict(n_steps=4, buffer_size=64, replay_ratio=1, replay_start=8, lr_schedule="constant"),
     "ACKTR": dict(n_steps=4),
+    "PPO1": dict(timesteps_per_actorbatch=8, optim_batchsize=4, optim_epochs=2),
     "PPO2": dict(n_steps=4, nminibatches=2, noptepochs=2),
     "TRPO": dict(timesteps_per_batch=128, cg_iters=3, vf_iters=2),
 }
-UPDATE = {"A2C": 8, "ACER": 8, "ACKTR": 8, "PPO2": 8, "TRPO": 128}  # steps of two environments for one update
+UPDATE = {
+    "A2C": 8,
+    "ACER": 8,
+    "ACKTR": 8,
+    "PPO1": 8,
+    "PPO2": 8,
+    "TRPO": 128,
+}  # steps of two environments for one update
 KWARGS: dict[str, dict[str, Any]] = {
     "MlpPolicy": dict(net_arch=[dict(pi=[8], vf=[8])]),
     "MlpLstmPolicy": dict(n_lstm=4, net_arch=[6, "lstm"]),

@@ -17,6 +17,7 @@ SUPPORTED = {
     "deepq": "DQN",
     "gail": "GAIL",
     "her": "HER",
+    "ppo1": "PPO1",
     "ppo2": "PPO2",
     "sac": "SAC",
     "td3": "TD3",

@@ -20,6 +20,7 @@ POLICIES = {
     "A2C": ("MlpPolicy", "MlpLnLstmPolicy"),
     "ACER": ("MlpPolicy", "MlpLstmPolicy"),
     "ACKTR": ("MlpPolicy", "MlpLstmPolicy"),
+    "PPO1": ("MlpPolicy", "MlpLstmPolicy"),
     "TRPO": ("MlpPolicy", "MlpLstmPolicy"),
 }
 

@@ -22,6 +22,11 @@ LEGACY = {
         "loss/approximate_kullback-leibler", "loss/clip_factor", "loss/entropy_loss", "loss/loss",
         "loss/policy_gradient_loss", "loss/value_function_loss",
     },
+    "PPO1": {
+        "episode_reward", "input_info/advantage", "input_info/clip_range", "input_info/discounted_rewards",
+        "input_info/learning_rate", "loss/approximate_kullback-leibler", "loss/clip_factor", "loss/entropy_loss",
+        "loss/loss", "loss/policy_gradient_loss", "loss/value_function_loss",
+    },
     "TRPO": {
         "episode_reward", "input_info/advantage", "input_info/discounted_rewards", "input_info/learning_rate",
         "input_info/kl_clip_range", "loss/approximate_kullback-leibler", "loss/entropy_loss", "loss/loss",
@@ -68,7 +73,7 @@ def test_tags(tmp_path, name):
     if update == 8:
         assert found["rollout/ep_rew_mean"][0][1] == pytest.approx((7 + 30 + 30) / 3)
         assert found["rollout/ep_len_mean"][0][1] == pytest.approx((3 + 2 + 2) / 3)
-    rate = {"PPO2": 2.5e-4, "TRPO": 3e-4}.get(name, 7e-4)
+    rate = {"PPO2": 2.5e-4, "PPO1": 1e-3, "TRPO": 3e-4}.get(name, 7e-4)
     np.testing.assert_allclose(found["input_info/learning_rate"], [(step, rate) for step in steps])
 
 

@@ -78,10 +78,21 @@ def test_acktr(policy, how, traced):
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
+def test_ppo1(policy, traced):
+    model = make("PPO1", policy)
+    model.learn(16)
+    n = len(traced)
+    model.optim_stepsize, model.clip_param, model.schedule = 1e-5, 0.05, "constant"
+    model.learn(32)
+    assert model._phase.n_traces == 1 and len(traced) == n
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
 def test_trpo(policy, traced):
     model = make("TRPO", policy)
     model.learn(128)
     n = len(traced)
+    model.vf_stepsize, model.max_kl = 1e-5, 0.001
     model.learn(256)
     assert model._phase.n_traces == 1 and len(traced) == n
 

@@ -105,6 +105,8 @@ class BaseRLModel(ABC):
         self.tensorboard_log: str | None = None
         self.full_tensorboard_log = False
         self.generator = np.random.default_rng()
+        if self._n_workers > 1:
+            distributed.end_together()
         self._optimizer: Optimizer
         self._optimizer_state: OptimizerState = {}
         self._outer: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it

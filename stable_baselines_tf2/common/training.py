@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +17,6 @@ from stable_baselines_tf2.common.callbacks import (
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
-from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 
 if TYPE_CHECKING:
@@ -103,21 +100,13 @@ class Training:
             self._opened = opened.pop_all()  # the block has not failed: they stay open
         return self
 
-    def __exit__(self, error_type: Any, error: Any, trace: Any) -> None:
+    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
         with self._opened:
             self.model._sync()
             if error_type is None or issubclass(error_type, KeyboardInterrupt):
                 self.callback.on_training_end()
             else:
                 self._close_progress_bar()
-                if self.model._n_workers > 1:
-                    print(
-                        f"Process {self.model._rank} of {self.model._n_workers} stopped training after "
-                        f"{self.model.num_timesteps} steps; the others are stopped with it:",
-                        file=sys.stderr,
-                    )
-                    traceback.print_exception(error_type, error, trace)
-                    distributed.abort()
 
     def _close_progress_bar(self) -> None:
         for callback in getattr(self.callback, "callbacks", []):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -110,13 +110,22 @@ def any_of(flag: bool, comm: Any = None) -> bool:
     return bool(allreduce_sum(np.float32(flag), comm) > 0)
 
 
-def abort(comm: Any = None) -> None:
-    """Ends all processes, as one that waits for this one would wait for ever; does nothing if there are no others."""
-    comm = communicator(comm)
-    if comm is not None and comm.Get_size() > 1:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        comm.Abort(1)
+def end_together() -> None:
+    """From now on, an error that nobody handles ends all processes; else the others would wait for this one for ever."""
+    if size() > 1 and sys.excepthook is not _end_all:
+        global _own_excepthook
+        _own_excepthook, sys.excepthook = sys.excepthook, _end_all
+
+
+_own_excepthook = sys.__excepthook__
+
+
+def _end_all(error_type: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    print(f"Process {rank()} of {size()} failed and ends the others with it:", file=sys.stderr)
+    _own_excepthook(error_type, error, trace)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    communicator().Abort(1)
 
 
 def barrier(comm: Any = None) -> None:

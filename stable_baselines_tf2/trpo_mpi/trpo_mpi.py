@@ -175,7 +175,7 @@ class TRPO(ParallelActorCriticRLModel):
     # ------------------------------------------------------------ the update
     def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, dict[str, Tensor]]:
         inputs = dict(inputs)
-        rows, sequences = inputs.pop("rows"), inputs.pop("sequences")
+        rows, sequences, vf_stepsize = (inputs.pop(name) for name in ("rows", "sequences", "vf_stepsize"))
         chunk_states = {"states": inputs.pop("chunk_states")} if self.train_model.recurrent else {}
         vector, statistics = self._policy_step(vector, inputs)
 
@@ -188,7 +188,7 @@ class TRPO(ParallelActorCriticRLModel):
             def gradient(gradient: Tensor) -> Tensor:
                 return allreduce_mean_tensor(gradient * self._value_mask)
 
-            return gradient_step(loss, self._optimizer, vector, state, self.vf_stepsize, transform=gradient)
+            return gradient_step(loss, self._optimizer, vector, state, vf_stepsize, transform=gradient)
 
         if rows.shape[0]:
             batch = {name: array for name, array in inputs.items() if name in ("obs", "returns", "starts")}
@@ -226,7 +226,7 @@ class TRPO(ParallelActorCriticRLModel):
             self._fisher_product(vector, batch),
             lambda vector: allreduce_mean_tensor(evaluate(vector)),
             before,
-            self.max_kl,
+            batch["max_kl"],
             self.cg_iters,
         )
         return step.vector, {"gradient": gradient, "before": before, **step._asdict()}
@@ -267,7 +267,9 @@ class TRPO(ParallelActorCriticRLModel):
             Losses under the names of ``loss_names``, and what the trust region tells.
         """
         vector = self._trained.vector
-        new_vector, state, statistics = self._phase(vector, self._optimizer_state, {**batch, **minibatches._asdict()})
+        inputs: dict[str, np.ndarray | np.generic] = {**batch, **minibatches._asdict()}
+        inputs |= {name: np.float32(getattr(self, name)) for name in ("max_kl", "vf_stepsize")}
+        new_vector, state, statistics = self._phase(vector, self._optimizer_state, inputs)
         del statistics["vector"]
         checked = {name: statistics[name] for name in ("before", "gradient", "direction")}
         self._advance(new_vector, state, checked, f"the update at step {self.num_timesteps}")

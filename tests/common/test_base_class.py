@@ -198,7 +198,9 @@ def test_loading_parameters_keeps_the_optimizer():
 # --------------------------------------------------------------------------------------------------------------- files
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_files(tmp_path, name):
-    model = make(name, gamma=0.9, **(dict(lam=0.5) if name == "TRPO" else dict(max_grad_norm=None, ent_coef=0.5)))
+    model = make(
+        name, gamma=0.9, **(dict(lam=0.5) if name in ("PPO1", "TRPO") else dict(max_grad_norm=None, ent_coef=0.5))
+    )
     model.learn(2 * UPDATE[name])
     model.save(str(tmp_path / "model"))
     loaded = ALGORITHMS[name].load(str(tmp_path / "model"))

@@ -83,7 +83,7 @@ def _forward(
     return results, new_state
 
 
-@driver("forward", "A2C", "ACER", "ACKTR", "PPO2", "TRPO")
+@driver("forward", "A2C", "ACER", "ACKTR", "PPO1", "PPO2", "TRPO")
 def forward(case: Case) -> dict[str, Any]:
     """Acting, step by step for recurrent policies."""
     model = make_model(case)

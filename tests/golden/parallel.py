@@ -82,6 +82,27 @@ def trpo_step(case: Case, model: Any, k: int, part: str = "") -> tuple[dict[str,
     return results, rollout
 
 
+@driver("update", "PPO1")
+def ppo1_update(case: Case) -> dict[str, Any]:
+    """One whole update for each step."""
+    if case.id.startswith("pretrain"):
+        return _pretrain(case)
+    model, results = make_model(case), {}
+    for k in range(case.n_steps):
+        prefix = f"step/{k}/in/"
+        segment = case.under(prefix)
+        rollout = rollout_of(segment)
+        batch = model._batch(rollout, model._standardized(model._estimate(rollout)), model._batch_size)
+        check_advantages(case, prefix, rollout, batch)
+        rows, final = segment["minibatches"], segment["eval_minibatches"]
+        statistics = model._train(batch, minibatches_of(np.concatenate([rows, final])), float(segment["lrmult"]))
+        results[f"step/{k}/loss/minibatch"] = statistics[: len(rows)]
+        means = statistics[len(rows) :].mean(axis=0)
+        results |= {f"step/{k}/loss/{name}": mean for name, mean in zip(model.loss_names, means, strict=True)}
+        results |= _parameters(model, k)
+    return results
+
+
 @driver("update", "TRPO")
 def trpo_update(case: Case) -> dict[str, Any]:
     """One whole update for each step."""

@@ -70,7 +70,7 @@ def trust_region_step(
     fisher_product: Callable[[Tensor], Tensor],
     evaluate: Callable[[Tensor], Tensor],
     losses_before: Tensor,
-    max_kl: float,
+    max_kl: Tensor,
     cg_iters: int,
 ) -> TrustRegionStep:
     """One step that raises an objective.
