@@ -111,7 +111,7 @@ def any_of(flag: bool, comm: Any = None) -> bool:
 
 
 def end_together() -> None:
-    """From now on, an error that nobody handles ends all processes; else the others would wait for this one for ever."""
+    """From now on an error that nobody handles ends all processes: the others would wait for this one for ever."""
     if size() > 1 and sys.excepthook is not _end_all:
         global _own_excepthook
         _own_excepthook, sys.excepthook = sys.excepthook, _end_all
