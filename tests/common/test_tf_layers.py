@@ -155,10 +155,10 @@ def test_mlp(layer_norm):
                  "fc1/kernel", "fc1/bias", "LayerNorm_1/beta", "LayerNorm_1/gamma"]  # fmt: skip
     assert list(net.shapes) == [f"model/{name}" for name in names]
     for i in range(2):
-        x = x @ net.named_layers[f"fc{i}"].kernel.numpy()
+        x = x @ net.named_layers[f"fc{i}/kernel"].kernel.numpy()
         if layer_norm:
             x = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
         x = np.maximum(x, 0)
     np.testing.assert_allclose(output, x, rtol=1e-4, atol=1e-5)
     limit = np.sqrt(6 / (5 + 4))
-    assert 0.5 * limit < np.abs(net.named_layers["fc0"].kernel.numpy()).max() < limit
+    assert 0.5 * limit < np.abs(net.named_layers["fc0/kernel"].kernel.numpy()).max() < limit
