@@ -11,11 +11,20 @@ import sys
 import numpy as np
 from stable_baselines_tf2.common.callbacks import CheckpointCallback
 from stable_baselines_tf2.core import distributed
+from stable_baselines_tf2.gail import ExpertDataset
 import stable_baselines_tf2
 
 name, folder = sys.argv[1:]
 rank = distributed.rank()
-short = {"TRPO": dict(timesteps_per_batch=128, vf_iters=1), "PPO1": dict(timesteps_per_actorbatch=64)}
+short = {
+    "TRPO": dict(timesteps_per_batch=128, vf_iters=1),
+    "PPO1": dict(timesteps_per_actorbatch=64),
+    "GAIL": dict(timesteps_per_batch=128, vf_iters=1, g_step=1),
+}
+if name == "GAIL":
+    obs, starts = np.random.default_rng(0).normal(size=(300, 4)), np.arange(300) % 100 == 0
+    expert = dict(obs=obs, actions=np.ones((300, 1), int), episode_starts=starts, episode_returns=np.ones(3))
+    short[name]["expert_dataset"] = ExpertDataset(traj_data=expert, verbose=0)
 arguments = dict(policy_kwargs=dict(net_arch=[8]), seed=3, tensorboard_log=folder or None, verbose=1, **short[name])
 model = getattr(stable_baselines_tf2, name)("MlpPolicy", "CartPole-v1", **arguments)
 """
@@ -64,18 +73,20 @@ model.learn(1 << 30, Die(save_freq=100, save_path=folder))
 )
 
 
-@pytest.mark.parametrize("name", ["TRPO", "PPO1"])
+@pytest.mark.parametrize("name", ["TRPO", "PPO1", "GAIL"])
 def test_two_processes_end_with_the_same_weights(name, tmp_path):
     done = run_processes(TOGETHER, arguments=[name, str(tmp_path)])
     assert done.returncode == 0, done.stderr
     first, second = np.load(tmp_path / "0.npz"), np.load(tmp_path / "1.npz")
     assert first["steps"] == second["steps"] == 512
-    weights = [key for key in first.files if key.startswith("model|")]
-    assert len(weights) == 8 and any(np.abs(first[key]).max() > 0 for key in weights if key.endswith("b:0"))
+    weights = [key for key in first.files if "|" in key]
+    assert len(weights) == {"PPO1": 8, "TRPO": 16, "GAIL": 22}[name] and any(
+        np.abs(first[key]).max() > 0 for key in weights if key.endswith("b:0")
+    )
     for key in weights:
         np.testing.assert_array_equal(first[key], second[key])
     assert first["draw"] != second["draw"] and not np.array_equal(first["obs"], second["obs"])  # each explores
-    updates = 2 if name == "TRPO" else 4
+    updates = 4 if name == "PPO1" else 2
     assert done.stdout.count("TimestepsSoFar") == updates  # the first process tells for both
     assert len(list(tmp_path.rglob("events*"))) == 1
 
