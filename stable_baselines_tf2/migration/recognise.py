@@ -186,8 +186,10 @@ def _candidates(
     if family == "common":
         yield from _actor_critics(shapes, _width(ob_space), n_actions, space_kind(ac_space) == "Box", image_shape)
         return
+    # The network of images ends with a matrix; the values of actions that DQN gets from it come next.
+    n_before = 0 if not images else 2 if family == "deepq" else 1
     for layers, layer_norm, dueling in itertools.product(
-        _layer_sizes(shapes), (False, True), (True, False) if family == "deepq" else (False,)
+        _layer_sizes(shapes, n_before), (False, True), (True, False) if family == "deepq" else (False,)
     ):
         kind = f"{'Ln' if layer_norm else ''}{'Cnn' if images else 'Mlp'}Policy"
         kwargs: dict[str, Any] = {} if layers == [64, 64] else {"layers": layers}
@@ -209,10 +211,9 @@ def _width(space: spaces.Space) -> int:
     return math.prod(space.shape or ())
 
 
-def _layer_sizes(shapes: list[Shape]) -> list[list[int]]:
-    """Sizes that the first hidden layers may have: those of the first matrices, up to any of them."""
-    sizes = [shape[1] for shape in shapes if len(shape) == 2][: MAX_LAYERS + 1]
-    sizes = sizes if not any(len(shape) == 4 for shape in shapes) else sizes[1:]  # the first is the one after images
+def _layer_sizes(shapes: list[Shape], n_before: int) -> list[list[int]]:
+    """Sizes that the hidden layers may have: those of the first matrices after some others, up to any of them."""
+    sizes = [shape[1] for shape in shapes if len(shape) == 2][n_before : n_before + MAX_LAYERS]
     return [sizes[:n] for n in range(1, len(sizes) + 1)]
 
 
