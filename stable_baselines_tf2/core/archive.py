@@ -19,7 +19,7 @@ import stat
 import tempfile
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -240,21 +240,33 @@ def bytes_to_array(content: bytes) -> np.ndarray:
     return arrays["array"]
 
 
-def bytes_to_arrays(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> dict[str, np.ndarray]:
-    """Named arrays from the bytes of an npz file; object arrays are refused.
+def bytes_to_arrays(
+    content: bytes,
+    always_allowed: int = ALWAYS_ALLOWED,
+    names: Collection[str] | None = None,
+    unpickle: Callable[[bytes], Any] | None = None,
+) -> dict[str, np.ndarray]:
+    """Named arrays from the bytes of an npz file.
 
     Args:
         content: the file.
         always_allowed: see `open_zip`.
+        names: read only those of the arrays that have these names; all if None.
+        unpickle: what reads arrays of objects; these are refused if None.
 
     Raises:
-        ValueError: the bytes are no npz file, or hold objects.
+        ValueError: the bytes are no npz file, or hold objects that are refused.
     """
     if content[:2] != b"PK":
         raise ValueError("damaged arrays: they are no npz file")
     try:
         with open_zip(content, always_allowed) as members:
-            return {name.removesuffix(".npy"): _array(members.read(name)) for name in members.namelist()}
+            found = {name.removesuffix(".npy"): name for name in members.namelist()}
+            return {
+                name: _array(members.read(member), unpickle)
+                for name, member in found.items()
+                if names is None or name in names
+            }
     except Exception as error:  # as above
         raise ValueError(f"damaged arrays: {error}") from error
 
@@ -262,17 +274,22 @@ def bytes_to_arrays(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> dic
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def _array(content: bytes) -> np.ndarray:
+def _array(content: bytes, unpickle: Callable[[bytes], Any] | None = None) -> np.ndarray:
     """An array from the bytes of an npy file; NumPy's own reader would allocate whatever the header says."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"an array is in version {version} of its format, which only structures need")
     shape, fortran, dtype = _HEADERS[version](stream)
+    if dtype.hasobject and unpickle is not None:
+        return np.asarray(unpickle(stream.read()), dtype=object)
     if dtype.kind not in "biufcSU" or not dtype.itemsize:
         raise ValueError(f"an array is of type {dtype}; object arrays and structures are not read")
     size, expected = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize
     if size != expected or min(shape, default=0) < 0:
-        raise ValueError(f"an array of shape {shape} has {size} bytes instead of {expected}")
+        which = "shorter" if size < expected else "longer"
+        raise ValueError(
+            f"an array of shape {shape} has {size} bytes instead of {expected}: it is {which} than it says"
+        )
     flat = np.frombuffer(content, dtype, offset=stream.tell()) if size else np.zeros(math.prod(shape), dtype)
     return flat.reshape(shape, order="F" if fortran else "C").copy(order="K")

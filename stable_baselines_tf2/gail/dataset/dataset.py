@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import queue
 import threading
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
@@ -16,9 +14,11 @@ import numpy as np
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.archive import bytes_to_arrays
 
 Batch = tuple[np.ndarray, np.ndarray]
 KEYS = ("obs", "actions", "episode_returns", "episode_starts")
+LARGEST = 2**30  # bytes to which a file of expert data may always unfold; observations compress well
 BACKENDS = ("threading", "sequential", "multiprocessing", "loky")
 
 
@@ -402,29 +402,14 @@ def _plain(array: np.ndarray, what: str) -> np.ndarray:
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of an npz file that expert data consist of."""
+    from stable_baselines_tf2.migration.unpickle import loads
+
     path = os.fspath(path)
     if not os.path.exists(path) and os.path.exists(f"{path}.npz"):
         path = f"{path}.npz"
+    with open(path, "rb") as file:
+        content = file.read()
     try:
-        with zipfile.ZipFile(path) as members:
-            names = set(members.namelist())
-            return {key: _read_npy(members.read(f"{key}.npy")) for key in KEYS if f"{key}.npy" in names}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{path} is no npz file or is damaged: {error}") from error
+        return bytes_to_arrays(content, LARGEST, KEYS, loads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _read_npy(content: bytes) -> np.ndarray:
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    if not dtype.hasobject:
-        if int(np.prod(shape, dtype=np.float64)) * dtype.itemsize > len(content):
-            raise ValueError("damaged: an array is shorter than it says")
-        file.seek(0)
-        return np.lib.format.read_array(file, allow_pickle=False)
-    from stable_baselines_tf2.migration.unpickle import loads
-
-    return np.asarray(loads(file.read()), dtype=object)
