@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.core.replay import check_memory, checked_array
+from stable_baselines_tf2.core.replay import check_memory, checked_array, is_ring_state
 
 Sequences = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 _NAMES = ("obs", "actions", "rewards", "mus", "dones", "masks")
@@ -174,9 +174,7 @@ class Buffer:
             if state[name] != own[name]:
                 raise ValueError(f"the state is of a buffer with {name} {state[name]}, this one's is {own[name]}")
         length, next_idx = state["num_in_buffer"], state["next_idx"]
-        whole = isinstance(length, int) and isinstance(next_idx, int)
-        full = length == self.size
-        if not whole or not (full and 0 <= next_idx < length or 0 <= next_idx == length < self.size):
+        if not is_ring_state(length, next_idx, self.size):
             raise ValueError(f"a state with num_in_buffer {length}, next_idx {next_idx}, size {self.size} is damaged")
         new: dict[str, np.ndarray] = {}
         try:

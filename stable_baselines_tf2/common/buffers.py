@@ -19,6 +19,7 @@ from stable_baselines_tf2.core.replay import (
     SharedObservations,
     check_memory,
     checked_array,
+    is_ring_state,
     ring_rows,
 )
 
@@ -181,9 +182,7 @@ class ReplayBuffer:
         length, next_row = state["length"], state["next_row"]
         if state["size"] != self._size:
             raise ValueError(f"the state is of a buffer of size {state['size']}, this one's is {self._size}")
-        whole = isinstance(length, int) and isinstance(next_row, int)
-        full = length == self._size
-        if not whole or not (full and 0 <= next_row < length or 0 <= next_row == length < self._size):
+        if not is_ring_state(length, next_row, self._size):
             raise ValueError(f"a state with length {length}, next_row {next_row} and size {self._size} is damaged")
         observations, columns = None, {}
         if length:

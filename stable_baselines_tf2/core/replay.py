@@ -6,6 +6,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,13 @@ def ring_rows(start: int, n: int, size: int) -> slice | np.ndarray:
     if start + n <= size:
         return slice(start, start + n)
     return np.arange(start, start + n) % size
+
+
+def is_ring_state(length: Any, next_row: Any, size: int) -> bool:
+    """Whether a ring of ``size`` rows can have ``length`` filled ones, with ``next_row`` the next to be written."""
+    if not (isinstance(length, int) and isinstance(next_row, int)):
+        return False
+    return 0 <= next_row < length if length == size else 0 <= next_row == length < size
 
 
 class Observations(ABC):
