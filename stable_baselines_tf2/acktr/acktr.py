@@ -151,12 +151,6 @@ class ACKTR(ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _set_threads(self) -> None:
-        with warnings.catch_warnings():
-            if self.n_cpu_tf_sess == 1:  # the default: nobody asked for it
-                warnings.simplefilter("ignore")
-            super()._set_threads()
-
     def _check_arguments(self, n_envs: int | None) -> None:
         super()._check_arguments(n_envs)
         check_choice("lr_schedule", self.lr_schedule, SCHEDULES)

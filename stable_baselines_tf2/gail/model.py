@@ -148,20 +148,19 @@ class GAIL(TRPO):
         rows = self.generator.permutation(self.n_batch)[: self.d_step * size].reshape(self.d_step, size)
         obs, actions = rollout.flat(rollout.obs), rollout.flat(rollout.actions)
         statistics = [
-            self._train_adversary(obs[chosen], actions[chosen], *self._expert_arrays(*self._next_expert_batch()))
-            for chosen in rows
+            self._train_adversary(obs[chosen], actions[chosen], *self._next_expert_batch()) for chosen in rows
         ]
         return dict(zip(self.reward_giver.loss_name, np.mean(statistics, axis=0).tolist(), strict=True))
 
     def _next_expert_batch(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.expert_dataset.get_next_batch()
+        return self._expert_arrays(*self.expert_dataset.get_next_batch())
 
     # ------------------------------------------------------------ learning
     def _start_training(self, training: Training) -> None:
         super()._start_training(training)
         self._share(self.reward_giver.params)
         self.expert_dataset.init_dataloader(self.n_batch // self.d_step, seed=int(self.generator.integers(2**31)))
-        self._expert_arrays(*self._next_expert_batch())  # whether it fits, before any work is done
+        self._next_expert_batch()  # whether it fits, before any work is done
         self._learned_returns = np.zeros(self.n_envs)  # of the episodes that go on
         self._adversary_losses: dict[str, float] = {}
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
+from stable_baselines_tf2.common.base_class import as_vec_env
 from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv
+from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
 from stable_baselines_tf2.core.archive import atomic_write
 
 
@@ -56,7 +56,7 @@ def generate_expert_traj(
     if env is None:
         raise ValueError("env: the model has none, so one must be given")
     single = isinstance(env, UnvecWrapper) or not isinstance(env, VecEnv)
-    venv = _vectorized(env)
+    venv = as_vec_env(env)
     if venv.num_envs > 1:
         warnings.warn(f"only the first of the {venv.num_envs} environments is recorded", stacklevel=2)
     for name, space in (("observation", venv.observation_space), ("action", venv.action_space)):
@@ -103,15 +103,6 @@ def generate_expert_traj(
             np.savez(file, **data)  # type: ignore[arg-type]
     env.close()
     return data
-
-
-def _vectorized(env: Any) -> VecEnv:
-    if isinstance(env, UnvecWrapper):
-        return env.venv
-    if isinstance(env, VecEnv):
-        return env
-    environment = ensure_gymnasium(env)
-    return DummyVecEnv([lambda: environment])
 
 
 def _rows(values: list[np.ndarray], space: Any) -> np.ndarray:
