@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -34,8 +33,7 @@ from stable_baselines_tf2.core.acting import (
     Stage,
 )
 from stable_baselines_tf2.core.activations import resolve_activation
-from stable_baselines_tf2.core.naming import NamedLayers
-from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.core.network import NamedNetwork
 
 Tensor = Any
 ActFun = str | Callable[[Tensor], Tensor]
@@ -177,7 +175,7 @@ def _graph_code_explained(policy: type) -> Iterator[None]:
         raise
 
 
-class BasePolicy(keras.Model):
+class BasePolicy(NamedNetwork):
     """What all policies have: spaces, observation processing, named layers and a random generator.
 
     Args:
@@ -209,13 +207,11 @@ class BasePolicy(keras.Model):
         obs_phs: Any = None,
         add_action_ph: bool = False,
     ) -> None:
-        super().__init__(name="model")
+        super().__init__("model")
         self.n_env, self.n_steps, self.n_batch = n_env, n_steps, n_batch
         self.ob_space, self.ac_space = ob_space, ac_space
         self.preprocessor = Preprocessor(ob_space, scale)
         self.generator = np.random.default_rng()
-        self._named = NamedLayers(self)
-        self._params: Parameters | None = None
 
     @property
     def is_discrete(self) -> bool:
@@ -238,82 +234,13 @@ class BasePolicy(keras.Model):
         dtype = self.preprocessor.dtype
         return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
 
-    @contextlib.contextmanager
-    def using(self, *vector: Tensor) -> Iterator[None]:
-        """Within this block, the networks take their weights from a flat vector and are differentiable in it.
-
-        Args:
-            vector: the vector, or consecutive pieces of it (see `Parameters.unflatten`).
-        """
-        mapping = list(zip(self.params.variables, self.params.unflatten(*vector), strict=True))
-        with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name), self._named.active():
-            yield
-
-    def with_weights(self, vector: Tensor, *inputs: Any) -> Any:
-        """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
-        with self.using(vector):
-            return self.call(*inputs)
-
-    # ------------------------------------------------------------ weights
-    @property
-    def params(self) -> Parameters:
-        """The weights, as flat vector and by legacy name."""
-        if self._params is None:
-            if not self.built:
-                with _graph_code_explained(type(self)):
-                    self.build()
-            layers = self.named_layers.values()
-            self._params = Parameters([variable for layer in layers for variable in layer.trainable_variables])
-        return self._params
+    def _create(self) -> None:
+        with _graph_code_explained(type(self)):
+            super()._create()
 
     def _setup_init(self) -> None:
         """Builds the network; the last call of a constructor (it would be built at its first use otherwise)."""
         self.params  # noqa: B018 (building is the point)
-
-    # Keras' own views of the weights must not be behind the vector that training works on.
-    @property
-    def variables(self) -> list[Any]:
-        """All variables, up to date."""
-        self._sync()
-        return super().variables
-
-    @property
-    def weights(self) -> list[Any]:
-        """All variables, up to date."""
-        self._sync()
-        return super().weights
-
-    @property
-    def trainable_variables(self) -> list[Any]:
-        """Trainable variables, up to date."""
-        self._sync()
-        return super().trainable_variables
-
-    @property
-    def trainable_weights(self) -> list[Any]:
-        """Trainable variables, up to date."""
-        self._sync()
-        return super().trainable_weights
-
-    def _sync(self) -> None:
-        params = getattr(self, "_params", None)
-        if params is not None:
-            params.sync()
-
-    def save_weights(self, filepath: Any, **kwargs: Any) -> None:
-        """Writes all weights to a file of Keras."""
-        self._sync()
-        super().save_weights(filepath, **kwargs)
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets all weights, in the order of `weights`."""
-        super().set_weights(weights)
-        self.params.reread()
-
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        """Sets all weights from a file that Keras' ``save_weights`` wrote."""
-        super().load_weights(filepath, **kwargs)
-        self.params.reread()
 
     def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
         """One step of acting."""

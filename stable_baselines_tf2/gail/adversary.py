@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.preprocessing import Preprocessor
 from stable_baselines_tf2.common.tf_layers import fully_connected, numbered
-from stable_baselines_tf2.core.naming import NamedLayers
-from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.core.network import NamedNetwork
 from stable_baselines_tf2.core.phases import Batch
 
 Tensor = Any
@@ -28,7 +26,7 @@ def logit_bernoulli_entropy(logits: Tensor) -> Tensor:
     return (1.0 - tf.nn.sigmoid(logits)) * logits - logsigmoid(logits)
 
 
-class TransitionClassifier(keras.Model):
+class TransitionClassifier(NamedNetwork):
     """Gives logits for steps: positive for an expert's, negative for those of the policy that imitates it.
 
     Two hidden layers of tanh units over the observation, normalized by running statistics, beside the action. Discrete
@@ -57,23 +55,23 @@ class TransitionClassifier(keras.Model):
         scope: str = "adversary",
         normalize: bool = True,
     ) -> None:
-        super().__init__(name=scope)
+        super().__init__(scope)
         self.scope, self.hidden_size, self.entcoeff, self.normalize = scope, hidden_size, entcoeff, normalize
         self.observations, self.actions = Preprocessor(observation_space), Preprocessor(action_space)
         self.observation_shape, self.actions_shape = self.observations.shape, self.actions.shape
-        self._named = NamedLayers(self)
-        observation, action = self._features(self.observations), self._features(self.actions)
-        self.obs_rms = RunningMeanStd(shape=observation.shape[1:]) if normalize else None
-        with keras.name_scope(scope):
-            self.call(tf.constant(observation), tf.constant(action))
-        layers = self.named_layers.values()
-        self.params = Parameters([variable for layer in layers for variable in layer.trainable_variables])
+        self._example = self._features(self.observations), self._features(self.actions)
+        self.obs_rms = RunningMeanStd(shape=self._example[0].shape[1:]) if normalize else None
+        self.build()
         self._reward = tf.function(self._reward_of, autograph=False, reduce_retracing=True)
 
     @staticmethod
     def _features(space: Preprocessor) -> np.ndarray:
         """What the network sees of a value of a space, [1, n]."""
         return space.flat_array(np.zeros((1, *space.shape), space.dtype) + space.start.astype(space.dtype))
+
+    def build(self, input_shape: Any = None) -> None:
+        """Creates the variables, by one pass over an example."""
+        self.call(*map(tf.constant, self._example))
 
     def call(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Logits [B, 1] for normalized observations [B, n] and actions [B, m], both as features."""
@@ -82,12 +80,6 @@ class TransitionClassifier(keras.Model):
             for i in range(2):
                 x = tf.tanh(fully_connected(x, numbered("fully_connected", i), self.hidden_size))
             return fully_connected(x, numbered("fully_connected", 2), 1)
-
-    def logits(self, vector: Tensor, observations: Tensor, actions: Tensor) -> Tensor:
-        """`call` with the weights taken from a flat vector."""
-        mapping = list(zip(self.params.variables, self.params.unflatten(vector), strict=True))
-        with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.scope):
-            return self.call(observations, actions)
 
     def inputs(self, obs: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features of raw observations and actions, [B, …], observations normalized, both [B, n]."""
@@ -108,8 +100,8 @@ class TransitionClassifier(keras.Model):
             vector: weights.
             batch: ``obs``, ``actions``, ``expert_obs`` and ``expert_actions`` as features, see `inputs`.
         """
-        generator = self.logits(vector, batch["obs"], batch["actions"])
-        expert = self.logits(vector, batch["expert_obs"], batch["expert_actions"])
+        generator = self.with_weights(vector, batch["obs"], batch["actions"])
+        expert = self.with_weights(vector, batch["expert_obs"], batch["expert_actions"])
         generator_loss = tf.reduce_mean(tf.nn.softplus(generator))  # cross entropies with 0 and with 1
         expert_loss = tf.reduce_mean(tf.nn.softplus(-expert))
         entropy = tf.reduce_mean(logit_bernoulli_entropy(tf.concat([generator, expert], 0)))
@@ -120,7 +112,7 @@ class TransitionClassifier(keras.Model):
         return generator_loss + expert_loss + entropy_loss, told
 
     def _reward_of(self, vector: Tensor, observations: Tensor, actions: Tensor) -> Tensor:
-        return -tf.math.log(1.0 - tf.nn.sigmoid(self.logits(vector, observations, actions)) + 1e-8)
+        return -tf.math.log(1.0 - tf.nn.sigmoid(self.with_weights(vector, observations, actions)) + 1e-8)
 
     def get_reward(self, obs: Any, actions: Any) -> np.ndarray:
         """Rewards ``-log(1 - D(s, a))``: the higher, the more a step looks like the expert's.
@@ -152,7 +144,7 @@ class TransitionClassifier(keras.Model):
             acs_ph: actions.
             reuse: ignored; there is one set of weights.
         """
-        return self.logits(self.params.vector, *self.inputs(np.asarray(obs_ph), np.asarray(acs_ph)))
+        return self.with_weights(self.params.vector, *self.inputs(np.asarray(obs_ph), np.asarray(acs_ph)))
 
     def get_trainable_variables(self) -> list[Any]:
         """The variables, up to date."""
