@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -51,7 +52,13 @@ def scripted_env(monitor=True):
 
 
 def files(folder):
-    return sorted(str(path) for path in pathlib.Path(folder).rglob("events*"))
+    """Event files in the order in which they were begun: of one second, their names end with a number that counts."""
+
+    def age(path):
+        second, count = re.search(r"tfevents\.(\d+)\..*\.(\d+)\.v2$", path).groups()
+        return os.path.dirname(path), int(second), int(count)
+
+    return sorted(map(str, pathlib.Path(folder).rglob("events*")), key=age)
 
 
 def scalars(path):
