@@ -11,10 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice
-from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.one_step import OneStepRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import Rollout
@@ -25,7 +23,7 @@ from stable_baselines_tf2.core.returns import discount_with_dones, discounted_re
 Tensor = Any
 
 
-class A2C(ActorCriticRLModel):
+class A2C(OneStepRLModel):
     """Advantage actor-critic.
 
     Args:
@@ -69,6 +67,7 @@ class A2C(ActorCriticRLModel):
         "bootstrap_timeouts",
     )
     _statistics: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "loss")
+    _shown: ClassVar[tuple[str, ...]] = ("policy_entropy", "value_loss")
     _loss_tags: ClassVar[dict[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
@@ -118,13 +117,8 @@ class A2C(ActorCriticRLModel):
         self.alpha, self.momentum, self.epsilon = alpha, momentum, epsilon
         self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
         self.bootstrap_timeouts = bootstrap_timeouts
-        self.learning_rate_schedule: Scheduler | None = None
         if _init_setup_model:
             self.setup_model()
-
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
-        check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
 
     def _make_optimizer(self) -> Optimizer:
         return RMSProp(self.alpha, self.epsilon, self.momentum)
@@ -169,28 +163,9 @@ class A2C(ActorCriticRLModel):
 
     def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
         rollout.returns = discounted_returns(rollout.rewards.T, rollout.dones.T, rollout.last_values, self.gamma).T
-        assert self.learning_rate_schedule is not None  # since the start of training
-        learning_rate = self.learning_rate_schedule.last_value(self.n_batch)  # it advances with every sample
+        learning_rate = self._next_learning_rate()
         statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate)
-        if training.writer is not None:
-            statistics |= {"returns": float(rollout.returns.mean()), "learning_rate": learning_rate}
-            statistics |= {"advantages": float((rollout.returns - rollout.values).mean())}
-        return statistics
-
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
-        return {
-            "nupdates": training.update,
-            "total_timesteps": self.num_timesteps,
-            "fps": training.fps,
-            "policy_entropy": statistics["policy_entropy"],
-            "value_loss": statistics["value_loss"],
-            "explained_variance": float(
-                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
-            ),
-        }
-
-    def _start_training(self, training: Training) -> None:
-        self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
+        return statistics | self._told(rollout, training, learning_rate)
 
     def learn(
         self,

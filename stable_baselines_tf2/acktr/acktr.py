@@ -15,10 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice, check_number
-from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.base_class import check_number
+from stable_baselines_tf2.common.one_step import OneStepRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses, probes
@@ -31,7 +30,7 @@ from stable_baselines_tf2.core.returns import discounted_returns, generalized_ad
 Tensor = Any
 
 
-class ACKTR(ActorCriticRLModel):
+class ACKTR(OneStepRLModel):
     """Actor-critic with Kronecker-factored trust regions.
 
     Args:
@@ -89,6 +88,7 @@ class ACKTR(ActorCriticRLModel):
         "value_fisher",
         "curvature",
     )
+    _shown: ClassVar[tuple[str, ...]] = ("policy_entropy", "policy_loss", "value_loss")
     _loss_tags: ClassVar[dict[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
@@ -147,13 +147,11 @@ class ACKTR(ActorCriticRLModel):
         self.kfac_clip, self.kfac_update, self.async_eigen_decomp = kfac_clip, kfac_update, async_eigen_decomp
         self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
         self.bootstrap_timeouts = bootstrap_timeouts
-        self.learning_rate_schedule: Scheduler | None = None
         if _init_setup_model:
             self.setup_model()
 
     def _check_arguments(self, n_envs: int | None) -> None:
         super()._check_arguments(n_envs)
-        check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
         check_number("kfac_update", self.kfac_update, 1, integer=True)
         check_number("kfac_clip", self.kfac_clip, 0.0)
         check_number("vf_fisher_coef", self.vf_fisher_coef, 0.0)
@@ -276,30 +274,10 @@ class ACKTR(ActorCriticRLModel):
                 rewards, values, starts, last_values, rollout.last_dones, self.gamma, self.gae_lambda
             )
         rollout.returns = np.ascontiguousarray(returns.T, np.float32)
-        assert self.learning_rate_schedule is not None  # since the start of training
-        learning_rate = self.learning_rate_schedule.last_value(self.n_batch)  # it advances with every sample
+        learning_rate = self._next_learning_rate()
         noise = self.generator.standard_normal(self.n_batch, dtype=np.float32)
         statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)
-        if training.writer is not None:
-            statistics |= {"returns": float(rollout.returns.mean()), "learning_rate": learning_rate}
-            statistics |= {"advantages": float((rollout.returns - rollout.values).mean())}
-        return statistics
-
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
-        return {
-            "nupdates": training.update,
-            "total_timesteps": self.num_timesteps,
-            "fps": training.fps,
-            "policy_entropy": statistics["policy_entropy"],
-            "policy_loss": statistics["policy_loss"],
-            "value_loss": statistics["value_loss"],
-            "explained_variance": float(
-                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
-            ),
-        }
-
-    def _start_training(self, training: Training) -> None:
-        self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
+        return statistics | self._told(rollout, training, learning_rate)
 
     def learn(
         self,
