@@ -55,7 +55,7 @@ def files(folder):
     """Event files in the order in which they were begun: of one second, their names end with a number that counts."""
 
     def age(path):
-        second, count = re.search(r"tfevents\.(\d+)\..*\.(\d+)\.v2$", path).groups()
+        second, count = re.search(r"tfevents\.(\d+)\..*\.(\d+)$", path).groups()
         return os.path.dirname(path), int(second), int(count)
 
     return sorted(map(str, pathlib.Path(folder).rglob("events*")), key=age)
