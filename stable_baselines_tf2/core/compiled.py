@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 Tensor = Any
@@ -29,8 +30,8 @@ class FlatFunction:
         self._output_types = [output.dtype for output in self._concrete.outputs]
         self._executor = "SINGLE_THREADED_EXECUTOR" if in_caller else ""
 
-    def __call__(self, arguments: Sequence[Tensor]) -> list[Tensor]:
-        """The outputs for tensors of the traced shapes."""
+    def __call__(self, arguments: Sequence[Tensor | np.ndarray]) -> list[Tensor]:
+        """The outputs for tensors or arrays of the traced shapes and dtypes; no array may be changed afterwards."""
         return tf.raw_ops.StatefulPartitionedCall(
             args=[*arguments, *self._captured], Tout=self._output_types, f=self._concrete, executor_type=self._executor
         )

@@ -315,7 +315,7 @@ class DQN(OffPolicyRLModel):
             self._eps.advance(tf.constant([scheduled]))
         uniform = self.generator.random(len(obs), dtype=np.float32)
         random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
-        actions = epsilon_greedy(lambda: policy.q_values(obs).argmax(axis=1), eps, uniform, random_actions)
+        actions = epsilon_greedy(lambda: policy.best_actions(obs), eps, uniform, random_actions)
         return actions, actions
 
     def _perturbed(self, noise: ParameterNoise, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:

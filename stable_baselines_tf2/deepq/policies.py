@@ -101,6 +101,10 @@ class DQNPolicy(BasePolicy):
             )
         return self._q_function(np.asarray(obs, self.preprocessor.dtype))
 
+    def best_actions(self, obs: Any) -> np.ndarray:
+        """Actions of the largest values [B], for raw observations [B, …]."""
+        return self.q_values(obs).argmax(axis=1)
+
     def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
         """What the sampler takes: the values, [B, n]."""
         return self.q_values(obs)
@@ -186,6 +190,7 @@ class FeedForwardPolicy(DQNPolicy):
         self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
         self.extractor_kwargs = kwargs
         self.layer_norm, self.act_fun = layer_norm, act_fun
+        self._numpy_advantages: NumpyNetwork | None = None  # once `q_values` has found that NumPy will do
         self._setup_init()
 
     def q_network(self, processed_obs: Tensor) -> Tensor:
@@ -220,6 +225,7 @@ class FeedForwardPolicy(DQNPolicy):
             return None
         action_value = self._numpy_stream("action_value")
         state_value = self._numpy_stream("state_value") if self.dueling else None
+        self._numpy_advantages = action_value
 
         def q_function(obs: np.ndarray) -> np.ndarray:
             features = self.preprocessor.flat_array(obs)
@@ -229,6 +235,13 @@ class FeedForwardPolicy(DQNPolicy):
             return state_value(features) + q_values - q_values.mean(axis=1, keepdims=True)
 
         return q_function
+
+    def best_actions(self, obs: Any) -> np.ndarray:
+        if self._numpy_advantages is None:
+            return super().best_actions(obs)
+        # The value of the state is the same for all actions.
+        features = self.preprocessor.flat_array(np.asarray(obs, self.preprocessor.dtype))
+        return self._numpy_advantages(features).argmax(axis=1)
 
     def _numpy_stream(self, scope: str) -> NumpyNetwork:
         activation, n_hidden = resolve_activation(self.act_fun).numpy, len(self.hidden_sizes)

@@ -320,7 +320,7 @@ def test_nothing_is_executed(tmp_path, audit):
 @pytest.mark.parametrize(
     "value, named",
     [
-        (name("stable_baselines.common.policies.keras"), "keras, which is no BasePolicy"),
+        (name("stable_baselines.common.policies.register_policy"), "register_policy, which is no BasePolicy"),
         (name("stable_baselines.common.policies.Imaginary"), "Imaginary, which has no counterpart"),
         (name("stable_baselines.run.policies.MlpPolicy"), "run.policies.MlpPolicy"),
         (name("stable_baselines_tf2.__main__.main"), "__main__.main"),
