@@ -28,6 +28,7 @@ PathOrFile = str | os.PathLike | IO[bytes]
 ENDINGS = ("", ".zip", ".pkl")  # that a path may lack, in the order in which they are tried
 MAX_EXPANSION = 20  # how many times the size of a file its contents may have; nobody compresses weights better ...
 ALWAYS_ALLOWED = 2**24  # ... but a few bytes may well be zeros
+CHUNK = 2**20  # bytes of an array that are read at a time
 MAX_DEPTH = 64  # of objects within objects among the hyperparameters, which have about ten
 MAX_BINARY = 256  # pickles and arrays among the hyperparameters, of which there are about thirty
 SERIALIZED = ":serialized:"  # key of a pickle among them; that of an array is "npz"
@@ -107,7 +108,9 @@ def write_archive(target: PathOrFile, archive: Archive) -> None:
         if archive.state:
             members.writestr("training_state", json.dumps(archive.state, indent=4))
         if archive.arrays:
-            members.writestr("training_arrays", arrays_to_bytes(archive.arrays))
+            # Replay buffers are large: they go to the file array by array.
+            with members.open("training_arrays", "w", force_zip64=True) as member:
+                _write_arrays(member, archive.arrays)
 
 
 def read_archive(source: PathOrFile) -> Archive:
@@ -121,26 +124,34 @@ def read_archive(source: PathOrFile) -> Archive:
         TypeError: ``source`` is neither a path nor a file object.
         ValueError: the file is no model file, or it is damaged.
     """
-    content, name = read_file(source)
-    if content[:1] == b"\x80":
-        return Archive(pickled=content)
-    try:
-        with open_zip(content) as members:
-            return _from_members(members)
-    except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own ways to refuse a file
-        raise ValueError(f"{name} is no model file or is damaged: {error}") from error
+    with _opened(source) as (file, name):
+        if file.read(1) == b"\x80":
+            file.seek(0)
+            return Archive(pickled=file.read())
+        try:
+            with open_zip(file) as members:
+                return _from_members(members)
+        except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own ways to refuse a file
+            raise ValueError(f"{name} is no model file or is damaged: {error}") from error
 
 
 def read_file(source: PathOrFile) -> tuple[bytes, str]:
     """All of a file, and what to call it in messages; for arguments and errors see `read_archive`."""
+    with _opened(source) as (file, name):
+        return file.read(), name
+
+
+@contextlib.contextmanager
+def _opened(source: PathOrFile) -> Iterator[tuple[IO[bytes], str]]:
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
         path = next((path + ending for ending in ENDINGS if os.path.isfile(path + ending)), path)
         with open(path, "rb") as file:
-            return file.read(), path
+            yield file, path
+        return
     if not hasattr(source, "read"):
         raise TypeError(f"expected the path of a model file or a binary file object, got {source!r}")
-    return source.read(), file_name(source)
+    yield io.BytesIO(source.read()), file_name(source)
 
 
 def file_name(source: PathOrFile) -> str:
@@ -169,7 +180,7 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
         if not isinstance(archive.state, dict):
             raise ValueError(f"its training_state is a {type(archive.state).__name__}")
     if "training_arrays" in names:
-        archive.arrays = bytes_to_arrays(members.read("training_arrays"))
+        archive.arrays = _large_arrays(members, "training_arrays")
     return archive
 
 
@@ -198,21 +209,22 @@ def check_json(text: str) -> None:
         raise ValueError(f"its data holds {n_binary} pickles and arrays")
 
 
-def open_zip(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> zipfile.ZipFile:
+def open_zip(content: bytes | IO[bytes], always_allowed: int = ALWAYS_ALLOWED) -> zipfile.ZipFile:
     """A zip, after a look at the sizes that its members claim to have.
 
     Args:
-        content: the zip.
+        content: the zip, or a file object that can be read at any place.
         always_allowed: bytes that it may unfold to beyond `MAX_EXPANSION` times its size.
 
     Raises:
         ValueError: they are much larger than the zip, or compressed in an unusual way.
         zipfile.BadZipFile: it is no zip.
     """
-    members = zipfile.ZipFile(io.BytesIO(content))
-    size, limit = sum(info.file_size for info in members.infolist()), MAX_EXPANSION * len(content) + always_allowed
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
+    members, n_bytes = zipfile.ZipFile(file), file.seek(0, os.SEEK_END)
+    size, limit = sum(info.file_size for info in members.infolist()), MAX_EXPANSION * n_bytes + always_allowed
     if size > limit:
-        raise ValueError(f"it unfolds from {len(content)} to {size} bytes, more than the {limit} that are plausible")
+        raise ValueError(f"it unfolds from {n_bytes} to {size} bytes, more than the {limit} that are plausible")
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in members.infolist()):
         raise ValueError("it is compressed in a way that no model file is")
     return members
@@ -221,11 +233,15 @@ def open_zip(content: bytes, always_allowed: int = ALWAYS_ALLOWED) -> zipfile.Zi
 def arrays_to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Named arrays as the bytes of an npz file."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as members:  # np.savez cannot take every name as a keyword
-        for name, array in arrays.items():
-            with members.open(f"{name}.npy", "w") as member:
-                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+    _write_arrays(buffer, arrays)
     return buffer.getvalue()
+
+
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    with zipfile.ZipFile(file, "w") as members:  # np.savez cannot take every name as a keyword
+        for name, array in arrays.items():
+            with members.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def bytes_to_array(content: bytes) -> np.ndarray:
@@ -257,13 +273,30 @@ def bytes_to_arrays(
     Raises:
         ValueError: the bytes are no npz file, or hold objects that are refused.
     """
-    if content[:2] != b"PK":
+    return _arrays(io.BytesIO(content), always_allowed, names, unpickle)
+
+
+def _large_arrays(members: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
+    """`bytes_to_arrays` of a member that may be as large as a replay buffer: arrays are read one by one."""
+    if members.getinfo(name).compress_type != zipfile.ZIP_STORED:  # reading here and there would take forever
+        return bytes_to_arrays(members.read(name))
+    with members.open(name) as member:
+        return _arrays(member)
+
+
+def _arrays(
+    file: IO[bytes],
+    always_allowed: int = ALWAYS_ALLOWED,
+    names: Collection[str] | None = None,
+    unpickle: Callable[[bytes], Any] | None = None,
+) -> dict[str, np.ndarray]:
+    if file.read(2) != b"PK":
         raise ValueError("damaged arrays: they are no npz file")
     try:
-        with open_zip(content, always_allowed) as members:
-            found = {name.removesuffix(".npy"): name for name in members.namelist()}
+        with open_zip(file, always_allowed) as members:
+            found = {info.filename.removesuffix(".npy"): info for info in members.infolist()}
             return {
-                name: _array(members.read(member), unpickle)
+                name: _array(members, member, unpickle)
                 for name, member in found.items()
                 if names is None or name in names
             }
@@ -274,22 +307,28 @@ def bytes_to_arrays(
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def _array(content: bytes, unpickle: Callable[[bytes], Any] | None = None) -> np.ndarray:
-    """An array from the bytes of an npy file; NumPy's own reader would allocate whatever the header says."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    if version not in _HEADERS:
-        raise ValueError(f"an array is in version {version} of its format, which only structures need")
-    shape, fortran, dtype = _HEADERS[version](stream)
-    if dtype.hasobject and unpickle is not None:
-        return np.asarray(unpickle(stream.read()), dtype=object)
-    if dtype.kind not in "biufcSU" or not dtype.itemsize:
-        raise ValueError(f"an array is of type {dtype}; object arrays and structures are not read")
-    size, expected = len(content) - stream.tell(), math.prod(shape) * dtype.itemsize
-    if size != expected or min(shape, default=0) < 0:
-        which = "shorter" if size < expected else "longer"
-        raise ValueError(
-            f"an array of shape {shape} has {size} bytes instead of {expected}: it is {which} than it says"
-        )
-    flat = np.frombuffer(content, dtype, offset=stream.tell()) if size else np.zeros(math.prod(shape), dtype)
-    return flat.reshape(shape, order="F" if fortran else "C").copy(order="K")
+def _array(
+    members: zipfile.ZipFile, member: zipfile.ZipInfo, unpickle: Callable[[bytes], Any] | None = None
+) -> np.ndarray:
+    """An array from an npy file in a zip; NumPy's own reader would allocate whatever the header says."""
+    with members.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"an array is in version {version} of its format, which only structures need")
+        shape, fortran, dtype = _HEADERS[version](stream)
+        if dtype.hasobject and unpickle is not None:
+            return np.asarray(unpickle(stream.read()), dtype=object)
+        if dtype.kind not in "biufcSU" or not dtype.itemsize:
+            raise ValueError(f"an array is of type {dtype}; object arrays and structures are not read")
+        size, expected = member.file_size - stream.tell(), math.prod(shape) * dtype.itemsize
+        if size != expected or min(shape, default=0) < 0:
+            which = "shorter" if size < expected else "longer"
+            raise ValueError(
+                f"an array of shape {shape} has {size} bytes instead of {expected}: it is {which} than it says"
+            )
+        flat = np.empty(math.prod(shape), dtype)
+        content, done = flat.view(np.uint8), 0
+        while piece := stream.read(CHUNK):  # to the end, where the checksum is compared
+            content[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+            done += len(piece)
+    return flat.reshape(shape, order="F" if fortran else "C")

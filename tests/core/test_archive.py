@@ -5,6 +5,7 @@ import io
 import json
 import os
 import stat
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 
@@ -220,3 +221,25 @@ def test_permissions_and_links_stay(tmp_path):
         file.write(b"new")
     assert script.read_bytes() == b"new" and link.is_symlink()
     assert stat.S_IMODE(script.stat().st_mode) == 0o750
+
+
+def test_large_arrays_are_not_held_several_times(tmp_path):
+    array = np.ones((256, 2**18), np.uint8)
+    tracemalloc.start()
+    try:
+        write_archive(tmp_path / "buffer", Archive(state={"n": 1}, arrays={"obs": array}))
+        assert tracemalloc.get_traced_memory()[1] < array.nbytes / 2
+        tracemalloc.reset_peak()
+        read = read_archive(tmp_path / "buffer").arrays["obs"]
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * array.nbytes
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(read, array)
+    assert read.flags.writeable
+
+
+def test_a_wrong_byte_in_an_array_is_noticed(tmp_path):
+    content = bytearray(write(training_arrays=arrays_to_bytes({"x": np.zeros(5000)})).getvalue())
+    content[content.rindex(bytes(5000)) + 2500] = 1
+    with pytest.raises(ValueError, match="CRC"):
+        read_archive(io.BytesIO(content))
