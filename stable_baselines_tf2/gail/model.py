@@ -113,7 +113,7 @@ class GAIL(TRPO):
             ADVERSARY,
             vector,
             state,
-            self.d_stepsize,
+            batch["learning_rate"],
             transform=allreduce_mean_tensor,
         )
 
@@ -129,6 +129,7 @@ class GAIL(TRPO):
         adversary.observe(np.concatenate([obs, expert_obs]))
         batch = dict(zip(("obs", "actions"), adversary.inputs(obs, actions), strict=True))
         batch |= zip(("expert_obs", "expert_actions"), adversary.inputs(expert_obs, expert_actions), strict=True)
+        batch["learning_rate"] = np.float32(self.d_stepsize)
         vector, state, statistics = self._adversary_phase(adversary.params.vector, self._adversary_state, batch)
         update = f"the discriminator's update at step {self.num_timesteps}"
         require_finite({"a loss": statistics, "a weight": vector.numpy()}, update)
@@ -145,7 +146,8 @@ class GAIL(TRPO):
 
     def _update_adversary(self, rollout: Rollout) -> dict[str, float]:
         size = self.n_batch // self.d_step
-        rows = self.generator.permutation(self.n_batch)[: self.d_step * size].reshape(self.d_step, size)
+        n_steps = self.n_batch // size  # as in the original: can be more than d_step, where that does not divide n_batch
+        rows = self.generator.permutation(self.n_batch)[: n_steps * size].reshape(n_steps, size)
         obs, actions = rollout.flat(rollout.obs), rollout.flat(rollout.actions)
         statistics = [
             self._train_adversary(obs[chosen], actions[chosen], *self._next_expert_batch()) for chosen in rows

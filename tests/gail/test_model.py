@@ -53,6 +53,27 @@ def test_rollouts_for_each_update_of_the_discriminator():
     assert calls == [[128, 128, 40, 40]] * 2
 
 
+def test_minibatches_of_the_discriminator():
+    model = make(g_step=1, d_step=3, timesteps_per_batch=128 + 2)
+    sizes = []
+    model._train_adversary = lambda *arrays: sizes.append(len(arrays[0])) or np.zeros(6)
+    model.learn(1)
+    assert sizes == [43] * 3
+    sizes.clear()
+    model.d_step = 50  # minibatches of 2 of the 130 steps
+    model.learn(1)
+    assert sizes == [2] * 65
+
+
+def test_the_discriminator_s_step_size_can_be_changed():
+    model = make(g_step=1)
+    model.learn(1)
+    before = model.reward_giver.params.vector.numpy()
+    model.d_stepsize = 0.0
+    model.learn(1)
+    np.testing.assert_array_equal(model.reward_giver.params.vector.numpy(), before)
+
+
 def test_rounds_are_whole():
     model = make(g_step=2)
     calls = []

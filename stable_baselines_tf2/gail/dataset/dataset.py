@@ -223,6 +223,7 @@ class DataLoader:
         self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(max_queue_len)
         self._stop = threading.Event()
         self._ended = False
+        self._failure: BaseException | None = None  # of the thread
         self.process: threading.Thread | None = None  # prepares minibatches ahead; the original used a process
         if start_process:
             self.start_process()
@@ -264,14 +265,17 @@ class DataLoader:
             return self.sequential_next()
         if self.process is None:
             raise ValueError("start_process() must be called first")
+        if self._failure is not None:
+            raise self._failure
         if self._ended:
             raise StopIteration
         item = self._queue.get()
         if isinstance(item, tuple):
             return item
-        self._ended = item is not None or not self.infinite_loop
         if item is None:
+            self._ended = not self.infinite_loop
             raise StopIteration
+        self._failure = item
         raise item
 
     def __del__(self) -> None:
