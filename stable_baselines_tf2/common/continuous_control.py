@@ -212,7 +212,7 @@ class ContinuousControlModel(OffPolicyRLModel):
         numbers = self._step_numbers(n_steps)
         statistics = [
             self._update(self._sample(len(part))[0] | self._draws(part), self._current_rate)
-            for part in np.split(numbers, np.cumsum(self._parts(n_steps))[:-1])
+            for part in self._parts(numbers)
         ]
         self._last_phase = np.concatenate(statistics), numbers
         self._n_updates += n_steps

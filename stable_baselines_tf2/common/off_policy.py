@@ -240,11 +240,11 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         arrays = self.replay_buffer.gather(rows, env=self._vec_normalize_env)
         return dict(zip(("obs", "actions", "rewards", "next_obs", "dones"), arrays, strict=True)), rows
 
-    def _parts(self, n_steps: int) -> list[int]:
-        """Gradient steps in even parts, each of which has all of its batches in memory."""
+    def _parts(self, steps: np.ndarray) -> list[np.ndarray]:
+        """The gradient steps of a phase in even parts, each of which has all of its batches in memory."""
         inputs = self._policy.preprocessor
         fitting = max(PHASE_BYTES // (2 * self.batch_size * math.prod(inputs.shape) * inputs.dtype.itemsize), 1)
-        return [len(part) for part in np.array_split(np.empty(n_steps), -(-n_steps // fitting))]
+        return [steps] if len(steps) <= fitting else np.array_split(steps, -(-len(steps) // fitting))
 
     def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
         """Runs the compiled phase on K batches [K, B, …] (and shared inputs); returns their statistics, [K, n].

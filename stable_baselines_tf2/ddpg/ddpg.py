@@ -347,8 +347,8 @@ class DDPG(ContinuousControlModel):
         for first in range(0, n_steps, interval):
             if self._weight_noise is not None:
                 distances.append(self._adapt_noise(self._sample(1)[0]["obs"][0]))
-            for n in self._parts(min(interval, n_steps - first)):
-                batches = self._sample(n)[0]
+            for part in self._parts(np.arange(first, min(first + interval, n_steps))):
+                batches = self._sample(len(part))[0]
                 statistics.append(self._update(batches, self._rate(training.progress)))
         self._last_phase = np.concatenate(statistics), self._step_numbers(n_steps)
         self._n_updates += n_steps

@@ -294,8 +294,14 @@ def test_phases_follow_rollouts(n_envs, n_rollout, expected):
 def test_phases_of_large_images_come_in_parts():
     model = make("CnnPolicy", off_policy_env(observation_space=IMAGE, name="DDPG"), batch_size=64)
     fitting = 2**26 // (2 * 64 * 36 * 36)
-    assert fitting == 404 and model._parts(404) == [404] and model._parts(405) == [203, 202]
-    assert model._parts(1000) == [334, 333, 333] and make()._parts(10**4) == [10**4]
+
+    def lengths(model, n):
+        parts = model._parts(np.arange(n))
+        np.testing.assert_array_equal(np.concatenate(parts), np.arange(n))
+        return [len(part) for part in parts]
+
+    assert fitting == 404 and lengths(model, 404) == [404] and lengths(model, 405) == [203, 202]
+    assert lengths(model, 1000) == [334, 333, 333] and lengths(make(), 10**4) == [10**4]
 
 
 def test_settings_may_change_between_calls():
