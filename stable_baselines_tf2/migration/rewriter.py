@@ -6,6 +6,7 @@ human is told with the number of its line.
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import re
@@ -61,16 +62,30 @@ def rewrite(source: bytes) -> Rewritten:
         The new one, in the same encoding and with the same ends of lines, and what was not rewritten.
 
     Raises:
-        ValueError: it is no Python 3.
+        ValueError: it is no Python 3, or nested too deeply to be read.
     """
     try:
-        wrapper = MetadataWrapper(cst.parse_module(source))
-    except (cst.ParserSyntaxError, UnicodeDecodeError, SyntaxError) as error:
-        line = getattr(error, "raw_line", None)
-        raise ValueError(f"{'' if line is None else f'line {line}: '}it is no Python 3") from error
-    rewriter = _Rewriter(Kinds(wrapper.module))
-    module = wrapper.visit(rewriter)
+        wrapper = MetadataWrapper(_parsed(source))
+        rewriter = _Rewriter(Kinds(wrapper.module))
+        module = wrapper.visit(rewriter)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError("it is nested too deeply") from error
     return Rewritten(module.bytes, sorted(set(rewriter.decisions)))
+
+
+def _parsed(source: bytes) -> cst.Module:
+    line: int | None = None
+    cause: Exception
+    try:
+        ast.parse(source)  # knows how deep is too deep, where libcst's parser would end the process
+        return cst.parse_module(source)
+    except SyntaxError as error:
+        cause, line = error, error.lineno
+    except cst.ParserSyntaxError as error:
+        cause, line = error, error.raw_line
+    except ValueError as error:  # bytes that are no text
+        cause = error
+    raise ValueError(f"{'' if line is None else f'line {line}: '}it is no Python 3") from cause
 
 
 def new_lines(old: str, new: str, decisions: Sequence[Decision]) -> list[Decision]:

@@ -494,7 +494,15 @@ def test_command(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [(None, "cannot read"), ("print 'old'\n", "line 1: it is no Python 3"), ("# coding: x\n", "no Python 3")],
+    [
+        (None, "cannot read"),
+        ("print 'old'\n", "line 1: it is no Python 3"),
+        ("# coding: x\n", "no Python 3"),
+        ("x = '\0'\n", "no Python 3"),
+        (f"x = {'(' * 3000}1{')' * 3000}\n", "line 1: it is no Python 3"),
+        (f"x = {'-' * 30_000}1\n", "nested too deeply"),
+        (f"x = 1{'+ 1' * 600}\n", "nested too deeply"),
+    ],
 )
 def test_what_cannot_be_rewritten(tmp_path, capsys, source, message):
     good, bad = tmp_path / "good.py", tmp_path / "bad.py"
