@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -356,10 +357,15 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             collector = OffPolicyCollector(
                 self._vec_env, self._explore, self._store, self._vec_normalize_env, self.bootstrap_timeouts
             )
-            history = _History()
+            history, start_time, start = _History(), time.time(), self.num_timesteps
+
+            def get_locals(get_step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+                step = (self.num_timesteps - start) // self.n_envs - 1
+                told = {"step": step, "start_time": start_time, "replay_wrapper": replay_wrapper}
+                return told | self._locals(get_step, history)
 
             def on_step(get_step: Callable[[], dict[str, Any]]) -> bool:
-                return training.on_step(partial(self._locals, get_step, history))
+                return training.on_step(partial(get_locals, get_step))
 
             training.on_rollout_start()
             for _ in range(-(-training.total_timesteps // self.n_envs)):

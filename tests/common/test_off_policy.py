@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import time
 
 import gymnasium
 import numpy as np
@@ -128,6 +129,8 @@ def test_callback_locals():
     assert last["obs"].tolist() == [2, 0] and last["new_obs"].tolist() == [0, 1] and last["rew"] == 3
     assert np.shape(last["action"]) == () and last["env_action"] == last["action"]
     assert [locals_["reset"] for locals_ in noted] == [True, False, False, True]
+    assert [locals_["step"] for locals_ in noted] == [0, 1, 2, 3]
+    assert 0 <= time.time() - noted[0]["start_time"] < 600 and noted[0]["replay_wrapper"] is None
     model, noted = scripted(2), []
     model.learn(4, callback=lambda locals_, globals_: noted.append(dict(locals_)))
     assert noted[0]["obs"].shape == (2, 2) and len(noted[0]["info"]) == 2 and noted[0]["dones"].shape == (2,)

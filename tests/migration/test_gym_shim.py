@@ -90,7 +90,9 @@ def test_attributes_are_read_and_written_through():
 
 
 def test_unwrapped_speaks_old_gym_without_the_time_limit():
-    env = gym.make("Pendulum-v1").unwrapped
+    outer = gym.make("Pendulum-v1")
+    env = outer.unwrapped
+    assert env is outer.unwrapped is env.unwrapped
     assert env.reset().shape == (3,)
     assert not any(env.step([0.0])[2] for _ in range(250))
 
