@@ -631,158 +631,79 @@ class FeedForwardPolicy(ActorCriticPolicy):
         return self.dense_architecture, self.act_fun
 
 
-class CnnPolicy(FeedForwardPolicy):
+class _NamedFeedForwardPolicy(FeedForwardPolicy):
+    """A feed-forward policy whose class decides about some of the arguments."""
+
+    fixed: ClassVar[dict[str, Any]]
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, **self.fixed, **_kwargs)
+
+
+class _NamedLstmPolicy(LstmPolicy):
+    """A policy with memory whose class decides about some of the arguments."""
+
+    fixed: ClassVar[dict[str, Any]]
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.Space,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        n_lstm: int = 256,
+        reuse: bool = False,
+        **_kwargs: Any,
+    ) -> None:
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse, **self.fixed, **_kwargs)
+
+
+class CnnPolicy(_NamedFeedForwardPolicy):
     """A convolutional policy for images (see `nature_cnn`)."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="cnn", **_kwargs)
+    fixed = {"feature_extraction": "cnn"}
 
 
-class CnnLstmPolicy(LstmPolicy):
+class CnnLstmPolicy(_NamedLstmPolicy):
     """A convolutional policy with memory."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        n_lstm: int = 256,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            n_lstm,
-            reuse,
-            layer_norm=False,
-            feature_extraction="cnn",
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "cnn", "layer_norm": False}
 
 
-class CnnLnLstmPolicy(LstmPolicy):
+class CnnLnLstmPolicy(_NamedLstmPolicy):
     """A convolutional policy with layer-normalized memory."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        n_lstm: int = 256,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            n_lstm,
-            reuse,
-            layer_norm=True,
-            feature_extraction="cnn",
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "cnn", "layer_norm": True}
 
 
-class MlpPolicy(FeedForwardPolicy):
+class MlpPolicy(_NamedFeedForwardPolicy):
     """A dense policy: two layers of 64 in each branch unless told otherwise."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, feature_extraction="mlp", **_kwargs)
+    fixed = {"feature_extraction": "mlp"}
 
 
-class MlpLstmPolicy(LstmPolicy):
+class MlpLstmPolicy(_NamedLstmPolicy):
     """A dense policy with memory."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        n_lstm: int = 256,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            n_lstm,
-            reuse,
-            layer_norm=False,
-            feature_extraction="mlp",
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "mlp", "layer_norm": False}
 
 
-class MlpLnLstmPolicy(LstmPolicy):
+class MlpLnLstmPolicy(_NamedLstmPolicy):
     """A dense policy with layer-normalized memory."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.Space,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        n_lstm: int = 256,
-        reuse: bool = False,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            n_lstm,
-            reuse,
-            layer_norm=True,
-            feature_extraction="mlp",
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "mlp", "layer_norm": True}
 
 
 def get_policy_from_name(base_policy_type: type[BasePolicy], name: str) -> type[BasePolicy]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -260,132 +260,50 @@ class FeedForwardPolicy(DQNPolicy):
         return NumpyNetwork(layers, self.params)
 
 
-class CnnPolicy(FeedForwardPolicy):
+class _NamedPolicy(FeedForwardPolicy):
+    """A policy whose class decides about some of the arguments."""
+
+    fixed: ClassVar[dict[str, Any]]
+
+    def __init__(
+        self,
+        sess: Any,
+        ob_space: gymnasium.Space,
+        ac_space: gymnasium.spaces.Discrete,
+        n_env: int = 1,
+        n_steps: int = 1,
+        n_batch: int | None = None,
+        reuse: bool = False,
+        obs_phs: Any = None,
+        dueling: bool = True,
+        **_kwargs: Any,
+    ) -> None:
+        arguments = {"obs_phs": obs_phs, "dueling": dueling, **self.fixed}
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, **arguments, **_kwargs)
+
+
+class CnnPolicy(_NamedPolicy):
     """A convolutional network for images (see `nature_cnn`)."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.spaces.Discrete,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        obs_phs: Any = None,
-        dueling: bool = True,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            reuse,
-            feature_extraction="cnn",
-            obs_phs=obs_phs,
-            layer_norm=False,
-            dueling=dueling,
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "cnn", "layer_norm": False}
 
 
-class LnCnnPolicy(FeedForwardPolicy):
+class LnCnnPolicy(_NamedPolicy):
     """A convolutional network for images, with layer normalization in the stream of the state's value."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.spaces.Discrete,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        obs_phs: Any = None,
-        dueling: bool = True,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            reuse,
-            feature_extraction="cnn",
-            obs_phs=obs_phs,
-            layer_norm=True,
-            dueling=dueling,
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "cnn", "layer_norm": True}
 
 
-class MlpPolicy(FeedForwardPolicy):
+class MlpPolicy(_NamedPolicy):
     """A dense network: two hidden layers of 64 in each stream unless told otherwise."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.spaces.Discrete,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        obs_phs: Any = None,
-        dueling: bool = True,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            reuse,
-            feature_extraction="mlp",
-            obs_phs=obs_phs,
-            layer_norm=False,
-            dueling=dueling,
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "mlp", "layer_norm": False}
 
 
-class LnMlpPolicy(FeedForwardPolicy):
+class LnMlpPolicy(_NamedPolicy):
     """A dense network with layer normalization; always dueling, whatever ``dueling`` says."""
 
-    def __init__(
-        self,
-        sess: Any,
-        ob_space: gymnasium.Space,
-        ac_space: gymnasium.spaces.Discrete,
-        n_env: int = 1,
-        n_steps: int = 1,
-        n_batch: int | None = None,
-        reuse: bool = False,
-        obs_phs: Any = None,
-        dueling: bool = True,
-        **_kwargs: Any,
-    ) -> None:
-        super().__init__(
-            sess,
-            ob_space,
-            ac_space,
-            n_env,
-            n_steps,
-            n_batch,
-            reuse,
-            feature_extraction="mlp",
-            obs_phs=obs_phs,
-            layer_norm=True,
-            dueling=True,
-            **_kwargs,
-        )
+    fixed = {"feature_extraction": "mlp", "layer_norm": True, "dueling": True}
 
 
 for _policy in (CnnPolicy, LnCnnPolicy, MlpPolicy, LnMlpPolicy):
