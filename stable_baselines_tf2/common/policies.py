@@ -634,7 +634,7 @@ class FeedForwardPolicy(ActorCriticPolicy):
 class _NamedFeedForwardPolicy(FeedForwardPolicy):
     """A feed-forward policy whose class decides about some of the arguments."""
 
-    fixed: ClassVar[dict[str, Any]]
+    _fixed: ClassVar[dict[str, Any]]
 
     def __init__(
         self,
@@ -647,13 +647,13 @@ class _NamedFeedForwardPolicy(FeedForwardPolicy):
         reuse: bool = False,
         **_kwargs: Any,
     ) -> None:
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, **self.fixed, **_kwargs)
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, **self._fixed, **_kwargs)
 
 
 class _NamedLstmPolicy(LstmPolicy):
     """A policy with memory whose class decides about some of the arguments."""
 
-    fixed: ClassVar[dict[str, Any]]
+    _fixed: ClassVar[dict[str, Any]]
 
     def __init__(
         self,
@@ -667,43 +667,43 @@ class _NamedLstmPolicy(LstmPolicy):
         reuse: bool = False,
         **_kwargs: Any,
     ) -> None:
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse, **self.fixed, **_kwargs)
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse, **self._fixed, **_kwargs)
 
 
 class CnnPolicy(_NamedFeedForwardPolicy):
     """A convolutional policy for images (see `nature_cnn`)."""
 
-    fixed = {"feature_extraction": "cnn"}
+    _fixed = {"feature_extraction": "cnn"}
 
 
 class CnnLstmPolicy(_NamedLstmPolicy):
     """A convolutional policy with memory."""
 
-    fixed = {"feature_extraction": "cnn", "layer_norm": False}
+    _fixed = {"feature_extraction": "cnn", "layer_norm": False}
 
 
 class CnnLnLstmPolicy(_NamedLstmPolicy):
     """A convolutional policy with layer-normalized memory."""
 
-    fixed = {"feature_extraction": "cnn", "layer_norm": True}
+    _fixed = {"feature_extraction": "cnn", "layer_norm": True}
 
 
 class MlpPolicy(_NamedFeedForwardPolicy):
     """A dense policy: two layers of 64 in each branch unless told otherwise."""
 
-    fixed = {"feature_extraction": "mlp"}
+    _fixed = {"feature_extraction": "mlp"}
 
 
 class MlpLstmPolicy(_NamedLstmPolicy):
     """A dense policy with memory."""
 
-    fixed = {"feature_extraction": "mlp", "layer_norm": False}
+    _fixed = {"feature_extraction": "mlp", "layer_norm": False}
 
 
 class MlpLnLstmPolicy(_NamedLstmPolicy):
     """A dense policy with layer-normalized memory."""
 
-    fixed = {"feature_extraction": "mlp", "layer_norm": True}
+    _fixed = {"feature_extraction": "mlp", "layer_norm": True}
 
 
 def get_policy_from_name(base_policy_type: type[BasePolicy], name: str) -> type[BasePolicy]:

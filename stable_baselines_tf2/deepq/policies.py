@@ -263,7 +263,7 @@ class FeedForwardPolicy(DQNPolicy):
 class _NamedPolicy(FeedForwardPolicy):
     """A policy whose class decides about some of the arguments."""
 
-    fixed: ClassVar[dict[str, Any]]
+    _fixed: ClassVar[dict[str, Any]]
 
     def __init__(
         self,
@@ -278,32 +278,32 @@ class _NamedPolicy(FeedForwardPolicy):
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:
-        arguments = {"obs_phs": obs_phs, "dueling": dueling, **self.fixed}
+        arguments = {"obs_phs": obs_phs, "dueling": dueling, **self._fixed}
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse, **arguments, **_kwargs)
 
 
 class CnnPolicy(_NamedPolicy):
     """A convolutional network for images (see `nature_cnn`)."""
 
-    fixed = {"feature_extraction": "cnn", "layer_norm": False}
+    _fixed = {"feature_extraction": "cnn", "layer_norm": False}
 
 
 class LnCnnPolicy(_NamedPolicy):
     """A convolutional network for images, with layer normalization in the stream of the state's value."""
 
-    fixed = {"feature_extraction": "cnn", "layer_norm": True}
+    _fixed = {"feature_extraction": "cnn", "layer_norm": True}
 
 
 class MlpPolicy(_NamedPolicy):
     """A dense network: two hidden layers of 64 in each stream unless told otherwise."""
 
-    fixed = {"feature_extraction": "mlp", "layer_norm": False}
+    _fixed = {"feature_extraction": "mlp", "layer_norm": False}
 
 
 class LnMlpPolicy(_NamedPolicy):
     """A dense network with layer normalization; always dueling, whatever ``dueling`` says."""
 
-    fixed = {"feature_extraction": "mlp", "layer_norm": True, "dueling": True}
+    _fixed = {"feature_extraction": "mlp", "layer_norm": True, "dueling": True}
 
 
 for _policy in (CnnPolicy, LnCnnPolicy, MlpPolicy, LnMlpPolicy):

@@ -146,9 +146,7 @@ class GAIL(TRPO):
 
     def _update_adversary(self, rollout: Rollout) -> dict[str, float]:
         size = self.n_batch // self.d_step
-        n_steps = (
-            self.n_batch // size
-        )  # as in the original: can be more than d_step, where that does not divide n_batch
+        n_steps = self.n_batch // size  # can be more than d_step, as in the original
         rows = self.generator.permutation(self.n_batch)[: n_steps * size].reshape(n_steps, size)
         obs, actions = rollout.flat(rollout.obs), rollout.flat(rollout.actions)
         statistics = [

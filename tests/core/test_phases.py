@@ -121,3 +121,30 @@ def test_some_of_the_steps(jit_compile):
         assert vector.numpy() == [total]
         np.testing.assert_array_equal(statistics[:, 0], [1, 2, 4, 8][:n] + [0] * (4 - n))
     assert compiled.n_traces == 1
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_inputs_of_all_types_arrive_bit_by_bit(jit_compile):
+    generator = np.random.default_rng(0)
+    inputs = {
+        "single": generator.standard_normal((2, 3), dtype=np.float32)[:, ::2],
+        "double": generator.standard_normal((4, 1)),
+        "int64": np.array([[2**62 + 1, -3]]),
+        "int32": np.array([-1, 2**30 + 1], np.int32),  # -1 is a NaN among floats
+        "flag": np.array([True, False]),
+        "byte": np.arange(5, dtype=np.uint8),
+        "scalar": np.float32(0.1),
+        "empty": np.empty((0, 2), np.float32),
+        "tensor": tf.constant([1.5]),
+        "large": generator.standard_normal((100, 100), dtype=np.float32),
+    }
+
+    def phase(vector, state, batch):
+        return vector, state, {name: tf.identity(batch[name]) for name in inputs}
+
+    compiled = CompiledPhase(phase, jit_compile=jit_compile, in_caller=True)
+    for _ in range(2):
+        found = compiled(tf.zeros(1), {}, inputs)[2]
+        for name, value in inputs.items():
+            assert found[name].dtype == np.asarray(value).dtype, name
+            np.testing.assert_array_equal(found[name], value)
