@@ -180,7 +180,10 @@ def _from_members(members: zipfile.ZipFile) -> Archive:
         if not isinstance(archive.state, dict):
             raise ValueError(f"its training_state is a {type(archive.state).__name__}")
     if "training_arrays" in names:
-        archive.arrays = _large_arrays(members, "training_arrays")
+        with members.open("training_arrays") as member:  # may be as large as a replay buffer
+            stored = members.getinfo("training_arrays").compress_type == zipfile.ZIP_STORED
+            # In what is compressed, reading here and there would take forever.
+            archive.arrays = bytes_to_arrays(member if stored else member.read())
     return archive
 
 
@@ -257,7 +260,7 @@ def bytes_to_array(content: bytes) -> np.ndarray:
 
 
 def bytes_to_arrays(
-    content: bytes,
+    content: bytes | IO[bytes],
     always_allowed: int = ALWAYS_ALLOWED,
     names: Collection[str] | None = None,
     unpickle: Callable[[bytes], Any] | None = None,
@@ -265,7 +268,7 @@ def bytes_to_arrays(
     """Named arrays from the bytes of an npz file.
 
     Args:
-        content: the file.
+        content: the file, or a file object that can be read at any place; then arrays are read one by one.
         always_allowed: see `open_zip`.
         names: read only those of the arrays that have these names; all if None.
         unpickle: what reads arrays of objects; these are refused if None.
@@ -273,23 +276,7 @@ def bytes_to_arrays(
     Raises:
         ValueError: the bytes are no npz file, or hold objects that are refused.
     """
-    return _arrays(io.BytesIO(content), always_allowed, names, unpickle)
-
-
-def _large_arrays(members: zipfile.ZipFile, name: str) -> dict[str, np.ndarray]:
-    """`bytes_to_arrays` of a member that may be as large as a replay buffer: arrays are read one by one."""
-    if members.getinfo(name).compress_type != zipfile.ZIP_STORED:  # reading here and there would take forever
-        return bytes_to_arrays(members.read(name))
-    with members.open(name) as member:
-        return _arrays(member)
-
-
-def _arrays(
-    file: IO[bytes],
-    always_allowed: int = ALWAYS_ALLOWED,
-    names: Collection[str] | None = None,
-    unpickle: Callable[[bytes], Any] | None = None,
-) -> dict[str, np.ndarray]:
+    file = io.BytesIO(content) if isinstance(content, bytes) else content
     if file.read(2) != b"PK":
         raise ValueError("damaged arrays: they are no npz file")
     try:

@@ -412,8 +412,7 @@ def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if not os.path.exists(path) and os.path.exists(f"{path}.npz"):
         path = f"{path}.npz"
     with open(path, "rb") as file:
-        content = file.read()
-    try:
-        return bytes_to_arrays(content, LARGEST, KEYS, loads)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        try:
+            return bytes_to_arrays(file, LARGEST, KEYS, loads)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
