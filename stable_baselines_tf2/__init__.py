@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from stable_baselines_tf2.core import wiring
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
@@ -48,6 +50,10 @@ __all__ = [
     "TD3",
     "TRPO",
 ]
+
+
+# The one import that leads up: a VecNormalize reads pickles of Stable Baselines.
+wiring.provide("read_pickle", f"{__name__}.files.pickle_objects:loads")
 
 
 def __getattr__(name: str) -> Any:

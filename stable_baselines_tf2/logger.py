@@ -26,9 +26,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import atomic_write
+from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.core.tensorboard import EventWriter, read_scalars
 
 if TYPE_CHECKING:

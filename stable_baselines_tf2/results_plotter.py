@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stable_baselines_tf2.bench.monitor import load_results
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
 
 if TYPE_CHECKING:
     import pandas

@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.one_step import OneStepRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
 from stable_baselines_tf2.core.returns import discount_with_dones, discounted_returns
+from stable_baselines_tf2.models.one_step import OneStepRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 

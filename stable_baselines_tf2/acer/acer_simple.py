@@ -21,18 +21,19 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice, check_number
-from stable_baselines_tf2.common.off_policy import ReplayBufferFiles
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.acting import CompiledActor
+from stable_baselines_tf2.core.checks import check_choice, check_number
 from stable_baselines_tf2.core.collect import PolicyStep, Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State, clip_by_global_norm
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
+from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 AVERAGE = "average"  # the averaged weights, next to the optimizer's state

@@ -15,17 +15,17 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.one_step import OneStepRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses, probes
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase
 from stable_baselines_tf2.core.returns import discounted_returns, generalized_advantage_estimation
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.models.one_step import OneStepRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 

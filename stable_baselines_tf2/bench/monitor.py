@@ -13,8 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, reset_result, step_result
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, reset_result, step_result
 
 if TYPE_CHECKING:
     import pandas

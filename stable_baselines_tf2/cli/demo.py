@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from stable_baselines_tf2.cli import support
 
 if TYPE_CHECKING:
-    from stable_baselines_tf2.common.base_class import BaseRLModel
     from stable_baselines_tf2.common.vec_env import VecEnv
+    from stable_baselines_tf2.models.base import BaseRLModel
 
 HELP = "train PPO2 on CartPole-v1 until it is solved, then evaluate, save and reload it"
 

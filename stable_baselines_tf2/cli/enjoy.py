@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plays and prints one line per episode."""
-    from stable_baselines_tf2.common.spaces import spaces_equal
     from stable_baselines_tf2.common.vec_env import VecNormalize, VecVideoRecorder
+    from stable_baselines_tf2.envs.spaces import spaces_equal
 
     algorithm = support.find_algorithm(args.algo)
     with support.reported_as_usage():

@@ -9,7 +9,7 @@ import tokenize
 from pathlib import Path
 
 from stable_baselines_tf2.cli.support import UsageError, reported_as_usage
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
 
 HELP = "rewrite scripts for Stable Baselines 2 and old gym to this library and gymnasium; shows the changes"
 

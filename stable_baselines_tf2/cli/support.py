@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
 
 if TYPE_CHECKING:
-    from stable_baselines_tf2.common.base_class import BaseRLModel
     from stable_baselines_tf2.common.vec_env import VecEnv
+    from stable_baselines_tf2.models.base import BaseRLModel
 
 ALGORITHMS = ("a2c", "acer", "acktr", "ddpg", "dqn", "gail", "her", "ppo1", "ppo2", "sac", "td3", "trpo")
 
@@ -136,9 +136,9 @@ def make_env(
     """
     import gymnasium
 
-    from stable_baselines_tf2.common import env_ids
     from stable_baselines_tf2.common.cmd_util import make_atari_env, make_vec_env
     from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack
+    from stable_baselines_tf2.envs import env_ids
 
     with reported_as_usage():
         try:

@@ -15,8 +15,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import DTypeLike
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium
 
 Reset = tuple[Any, dict[str, Any]]
 Step = tuple[Any, Any, bool, bool, dict[str, Any]]

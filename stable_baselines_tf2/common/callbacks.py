@@ -11,15 +11,15 @@ import numpy as np
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.evaluation import evaluate_policy
-from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, sync_envs_normalization
 from stable_baselines_tf2.core.archive import atomic_write
+from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.core.tensorboard import EventWriter
 
 if TYPE_CHECKING:
     import gymnasium
 
-    from stable_baselines_tf2.common.base_class import BaseRLModel
+    from stable_baselines_tf2.core.interfaces import CallbackModel
 
 
 class BaseCallback:
@@ -49,7 +49,7 @@ class BaseCallback:
         self.logger: Any = None
         self.parent: Any = None
 
-    def init_callback(self, model: BaseRLModel) -> None:
+    def init_callback(self, model: CallbackModel) -> None:
         """Ties the callback to a model, before the training starts."""
         self.model = model
         self.training_env = model.get_env()
@@ -125,7 +125,7 @@ class EventCallback(BaseCallback):
         if callback is not None:
             callback.parent = self
 
-    def init_callback(self, model: BaseRLModel) -> None:
+    def init_callback(self, model: CallbackModel) -> None:
         super().init_callback(model)
         if self.callback is not None:
             self.callback.init_callback(model)

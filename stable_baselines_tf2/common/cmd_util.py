@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.atari_wrappers import make_atari, wrap_deepmind
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.common.misc_util import mpi_rank_or_zero, set_global_seeds
+from stable_baselines_tf2.envs import env_ids
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium
 
 if TYPE_CHECKING:
     from stable_baselines_tf2.common.vec_env import VecEnv

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, reset_result, step_result
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, reset_result, step_result
 
 N_STEPS = 10  # random steps that are taken
 MIN_IMAGE_SIZE = 36  # pixels; what the convolutions of the default CnnPolicy need

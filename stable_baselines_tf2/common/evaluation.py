@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 from stable_baselines_tf2.common.vec_env import GymnasiumVecEnv, VecEnv
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 
 if TYPE_CHECKING:
-    from stable_baselines_tf2.common.base_class import BaseRLModel
+    from stable_baselines_tf2.core.interfaces import Predictor
 
 
 def evaluate_policy(
-    model: BaseRLModel,
+    model: Predictor,
     env: gymnasium.Env | gymnasium.vector.VectorEnv | VecEnv,
     n_eval_episodes: int = 10,
     deterministic: bool = True,

@@ -17,23 +17,21 @@ from stable_baselines_tf2.common.distributions import (
     ProbabilityDistribution,
     make_proba_dist_type,
 )
-from stable_baselines_tf2.common.preprocessing import Preprocessor
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, lstm
-from stable_baselines_tf2.core.acting import (
-    Actor,
+from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
+from stable_baselines_tf2.core.activations import resolve_activation
+from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
+from stable_baselines_tf2.core.checks import GRAPH_ADVICE, layer_size
+from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.core.sampling import (
     BernoulliSampler,
     CategoricalSampler,
-    CompiledActor,
-    DenseArchitecture,
     GaussianSampler,
     MultiCategoricalSampler,
-    NumpyActor,
     Sampler,
-    Stage,
 )
-from stable_baselines_tf2.core.activations import resolve_activation
-from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
+from stable_baselines_tf2.envs.spaces import space_kind
 
 Tensor = Any
 ActFun = str | Callable[[Tensor], Tensor]
@@ -54,54 +52,6 @@ def nature_cnn(scaled_images: Tensor, **kwargs: Any) -> Tensor:
             conv(layer, name, n_filters=filters, filter_size=size, stride=stride, init_scale=scale, **kwargs)
         )
     return tf.nn.relu(linear(conv_to_fc(layer), "fc1", n_hidden=512, init_scale=scale))
-
-
-def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitecture:
-    """Names and sizes of the layers that a ``net_arch`` describes.
-
-    Args:
-        net_arch: sizes of shared layers (and ``"lstm"`` where there is one), then optionally a dictionary with the
-            sizes of the branches ``pi`` and ``vf``.
-        n_lstm: size of the LSTM; None where none is allowed.
-
-    Raises:
-        ValueError: a part that is no size, a misplaced dictionary or LSTM, or a wrong number of LSTMs.
-    """
-    if isinstance(net_arch, str | bytes) or not isinstance(net_arch, Sequence):
-        raise ValueError(f"net_arch must be a list of layer sizes and a dictionary, not {net_arch!r}")
-    shared: list[Stage] = []
-    branches: dict[str, list[Stage]] = {"pi": [], "vf": []}
-    for position, part in enumerate(net_arch):
-        if isinstance(part, dict):
-            if position != len(net_arch) - 1:
-                raise ValueError(f"net_arch: the dictionary must come last, in {net_arch!r}")
-            if not set(part) <= set(branches):
-                raise ValueError(f"net_arch: only 'pi' and 'vf' may be in the dictionary, not {sorted(part)}")
-            for branch, sizes in part.items():
-                if not isinstance(sizes, Sequence) or isinstance(sizes, str):
-                    raise ValueError(f"net_arch[-1][{branch!r}] must be a list of layer sizes, not {sizes!r}")
-                branches[branch] = [
-                    Stage(f"{branch}_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)
-                ]
-        elif part == "lstm" and n_lstm is not None:
-            shared.append(Stage("lstm1", n_lstm, recurrent=True))
-        else:
-            shared.append(Stage(f"shared_fc{position}", layer_size("net_arch", part)))
-    n_lstms = sum(stage.recurrent for stage in shared)
-    if n_lstm is not None and n_lstms != 1:
-        raise ValueError(f"net_arch must contain 'lstm' exactly once, not {n_lstms} times: {net_arch!r}")
-    return DenseArchitecture(shared, branches["pi"], branches["vf"])
-
-
-def layer_size(argument: str, size: Any) -> int:
-    """Checks one of the layer sizes in an argument.
-
-    Raises:
-        ValueError: it is no positive integer.
-    """
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ValueError(f"{argument}: a layer size must be a positive integer, not {size!r}")
-    return int(size)
 
 
 def _dense(x: Tensor, stage: Stage, act_fun: Callable[[Tensor], Tensor]) -> Tensor:
@@ -169,9 +119,7 @@ def _graph_code_explained(policy: type) -> Iterator[None]:
         yield
     except AttributeError as error:
         if re.search(r"module 'tensorflow|has no attribute '(processed_obs|obs_ph|action_ph|_policy_ph)'", str(error)):
-            from stable_baselines_tf2.migration.tensorflow_names import ADVICE
-
-            raise TypeError(f"{policy.__name__} is written for TensorFlow 1 ({error}); {ADVICE}") from error
+            raise TypeError(f"{policy.__name__} is written for TensorFlow 1 ({error}); {GRAPH_ADVICE}") from error
         raise
 
 

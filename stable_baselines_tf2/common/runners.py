@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import as_vec_env
-from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+from stable_baselines_tf2.envs.spaces import space_kind
 
 
 def traj_segment_generator(

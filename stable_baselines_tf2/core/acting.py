@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.activations import NumpyFunction
+from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage
 from stable_baselines_tf2.core.parameters import Parameters
 
 
@@ -30,22 +31,6 @@ class Actor(Protocol):
 
     def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
         """Outputs for raw observations [B, …], recurrent state [B, 2H] and episode starts [B]."""
-
-
-class Stage(NamedTuple):
-    """One layer of a dense network, by name: a ``linear`` layer with its activation, or an ``lstm``."""
-
-    name: str
-    size: int
-    recurrent: bool = False
-
-
-class DenseArchitecture(NamedTuple):
-    """A network of linear layers: shared ones (an LSTM may be among them), then a branch for policy and value each."""
-
-    shared: list[Stage]
-    policy: list[Stage]
-    value: list[Stage]
 
 
 class NumpyActor:
@@ -261,119 +246,3 @@ def _normalize(x: np.ndarray, gain: np.ndarray, bias: np.ndarray, epsilon: float
     centered = x - x.mean(axis=1, keepdims=True)
     variance = np.mean(np.square(centered), axis=1, keepdims=True)
     return centered / np.sqrt(variance + np.float32(epsilon)) * gain + bias
-
-
-# ---------------------------------------------------------------- actions from distribution parameters
-
-
-class Sampler:
-    """Actions of one kind of space, in NumPy, from the parameters of their distributions (`flat`, [B, n])."""
-
-    def draw_noise(self, generator: np.random.Generator, flat: np.ndarray) -> np.ndarray:
-        """The raw random numbers that `sample` needs."""
-        return generator.random(flat.shape, dtype=np.float32)
-
-    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Random actions."""
-        raise NotImplementedError
-
-    def mode(self, flat: np.ndarray) -> np.ndarray:
-        """The most probable actions."""
-        raise NotImplementedError
-
-    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Negative log-probability (density) of actions, [B]."""
-        raise NotImplementedError
-
-    def probabilities(self, flat: np.ndarray) -> np.ndarray | list[np.ndarray] | tuple[np.ndarray, np.ndarray]:
-        """What ``action_probability`` reports: probabilities, or mean and standard deviation."""
-        raise NotImplementedError
-
-
-class CategoricalSampler(Sampler):
-    """For Discrete spaces; ``flat`` holds logits."""
-
-    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):  # a draw of exactly zero excludes that action
-            return (flat - np.log(-np.log(noise))).argmax(axis=1)
-
-    def mode(self, flat: np.ndarray) -> np.ndarray:
-        return flat.argmax(axis=1)
-
-    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        shifted = flat - flat.max(axis=1, keepdims=True)
-        chosen = shifted[np.arange(len(flat)), np.asarray(actions).astype(np.int64)]
-        return np.log(np.exp(shifted).sum(axis=1)) - chosen
-
-    def probabilities(self, flat: np.ndarray) -> np.ndarray:
-        exponentials = np.exp(flat - flat.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-class MultiCategoricalSampler(Sampler):
-    """For MultiDiscrete spaces with ``nvec`` choices; ``flat`` holds the logits of all parts."""
-
-    def __init__(self, nvec: Sequence[int]) -> None:
-        self._cuts = np.cumsum(nvec)[:-1]
-        self._part = CategoricalSampler()
-
-    def _split(self, flat: np.ndarray) -> list[np.ndarray]:
-        return np.split(flat, self._cuts, axis=1)
-
-    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        parts = zip(self._split(flat), self._split(noise), strict=True)
-        return np.stack([self._part.sample(logits, draws) for logits, draws in parts], axis=1)
-
-    def mode(self, flat: np.ndarray) -> np.ndarray:
-        return np.stack([self._part.mode(logits) for logits in self._split(flat)], axis=1)
-
-    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        parts = zip(self._split(flat), np.asarray(actions).T, strict=True)
-        return np.sum([self._part.neglogp(logits, choice) for logits, choice in parts], axis=0)
-
-    def probabilities(self, flat: np.ndarray) -> list[np.ndarray]:
-        return [self._part.probabilities(logits) for logits in self._split(flat)]
-
-
-class GaussianSampler(Sampler):
-    """For Box spaces; ``flat`` holds means and log standard deviations."""
-
-    def draw_noise(self, generator: np.random.Generator, flat: np.ndarray) -> np.ndarray:
-        return generator.standard_normal((flat.shape[0], flat.shape[1] // 2), dtype=np.float32)
-
-    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        n = flat.shape[1] // 2
-        return flat[:, :n] + np.exp(flat[:, n:]) * noise
-
-    def mode(self, flat: np.ndarray) -> np.ndarray:
-        return flat[:, : flat.shape[1] // 2].copy()
-
-    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        n = flat.shape[1] // 2
-        mean, logstd = flat[:, :n], flat[:, n:]
-        standardized = (actions - mean) / np.exp(logstd)
-        return (
-            np.float32(0.5) * np.square(standardized).sum(axis=1)
-            + logstd.sum(axis=1)
-            + np.float32(0.5 * n * np.log(2 * np.pi))
-        )
-
-    def probabilities(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        n = flat.shape[1] // 2
-        return flat[:, :n].copy(), np.exp(flat[:, n:])
-
-
-class BernoulliSampler(Sampler):
-    """For MultiBinary spaces; ``flat`` holds logits."""
-
-    def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return (noise < self.probabilities(flat)).astype(np.int8)
-
-    def mode(self, flat: np.ndarray) -> np.ndarray:
-        return np.round(self.probabilities(flat)).astype(np.int8)
-
-    def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        return (np.logaddexp(np.float32(0), flat) - flat * np.asarray(actions, np.float32)).sum(axis=1)
-
-    def probabilities(self, flat: np.ndarray) -> np.ndarray:
-        return np.float32(0.5) * (np.tanh(np.float32(0.5) * flat) + np.float32(1.0))

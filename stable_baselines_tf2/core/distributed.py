@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.common.optional import require
+from stable_baselines_tf2.core.optional import require
 
 # Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 tell it to the processes that they start.
 LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")

@@ -22,18 +22,14 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.common.math_util import safe_mean, unscale_action
 from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec
-from stable_baselines_tf2.common.off_policy import Actions, _History
-from stable_baselines_tf2.common.param_noise import WeightNoise
-from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind, spaces_equal
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.acting import CompiledNetwork
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms, polyak_average
+from stable_baselines_tf2.core.param_noise import WeightNoise
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch
 from stable_baselines_tf2.ddpg.policies import DDPGPolicy
@@ -48,6 +44,10 @@ from stable_baselines_tf2.ddpg.statistics import (
     reduce_var,
     updated_sums,
 )
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.models.off_policy import Actions, _History
+from stable_baselines_tf2.models.training import Training
 
 __all__ = ["DDPG", "denormalize", "normalize", "reduce_std", "reduce_var"]
 
@@ -378,10 +378,6 @@ class DDPG(ContinuousControlModel):
                 "input_info/observation": batches["obs"],
             }
         training.log_update(scalars, histograms)
-
-    def _behaviour_cloning(self, adam_epsilon: float, train: bool = True) -> Callable[..., float]:
-        self._observations.sync()
-        return super()._behaviour_cloning(adam_epsilon, train)
 
     # ------------------------------------------------------------ exploration
     def _perturb(self, copy: DDPGPolicy, noise: np.ndarray | None = None) -> None:

@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.continuous_policies import (
+from stable_baselines_tf2.common.policies import register_policy
+from stable_baselines_tf2.common.tf_layers import dense
+from stable_baselines_tf2.core.naming import variable_scope
+from stable_baselines_tf2.models.continuous_policies import (
     CnnVariant,
     ContinuousPolicy,
     FeedForwardNetworks,
     LayerNormVariant,
     MlpVariant,
 )
-from stable_baselines_tf2.common.policies import register_policy
-from stable_baselines_tf2.common.tf_layers import dense
-from stable_baselines_tf2.core.naming import variable_scope
 
 Tensor = Any
 

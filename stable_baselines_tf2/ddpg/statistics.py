@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
-from stable_baselines_tf2.common.preprocessing import Preprocessor
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.naming import legacy_name
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
 
 Tensor = Any
 

@@ -16,19 +16,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
-from stable_baselines_tf2.common.off_policy import Actions, OffPolicyRLModel
 from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
-from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.models.off_policy import Actions, OffPolicyRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 MAX_GRAD_NORM = 10.0  # of each variable

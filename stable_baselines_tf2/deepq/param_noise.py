@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stable_baselines_tf2.common.param_noise import WeightNoise
-from stable_baselines_tf2.core.acting import CategoricalSampler
+from stable_baselines_tf2.core.param_noise import WeightNoise
+from stable_baselines_tf2.core.sampling import CategoricalSampler
 from stable_baselines_tf2.deepq.policies import DQNPolicy
 
 GROWTH = 1.01  # factor by which the scale changes at each step

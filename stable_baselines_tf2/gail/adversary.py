@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
-from stable_baselines_tf2.common.preprocessing import Preprocessor
 from stable_baselines_tf2.common.tf_layers import fully_connected, numbered
 from stable_baselines_tf2.core.network import NamedNetwork
 from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
 
 Tensor = Any
 

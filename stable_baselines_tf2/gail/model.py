@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.runners import episode_sums
-from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.common.training import Training, require_finite
+from stable_baselines_tf2.core.checks import check_number, require_finite
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, State
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
+from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
+from stable_baselines_tf2.models.cloning import expert_arrays
+from stable_baselines_tf2.models.training import Training
 from stable_baselines_tf2.trpo_mpi.trpo_mpi import TRPO
 
 Tensor = Any
@@ -155,7 +156,8 @@ class GAIL(TRPO):
         return dict(zip(self.reward_giver.loss_name, np.mean(statistics, axis=0).tolist(), strict=True))
 
     def _next_expert_batch(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._expert_arrays(*self.expert_dataset.get_next_batch())
+        obs, actions = self.expert_dataset.get_next_batch()
+        return expert_arrays(obs, actions, self._policy.preprocessor, self.action_space)
 
     # ------------------------------------------------------------ learning
     def _start_training(self, training: Training) -> None:

@@ -13,19 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import BaseRLModel, as_vec_env, read_model
-from stable_baselines_tf2.common.off_policy import OffPolicyRLModel
 from stable_baselines_tf2.common.policies import BasePolicy
-from stable_baselines_tf2.common.spaces import as_gymnasium_space
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnvWrapper
+from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
 from stable_baselines_tf2.core.archive import PathOrFile
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space
+from stable_baselines_tf2.files.model import read_model
 from stable_baselines_tf2.her.replay_buffer import (
     KEY_TO_GOAL_STRATEGY,
     GoalSelectionStrategy,
     HindsightExperienceReplayWrapper,
 )
 from stable_baselines_tf2.her.utils import GoalLayout, HERGoalEnvWrapper
+from stable_baselines_tf2.models.base import BaseRLModel
+from stable_baselines_tf2.models.off_policy import OffPolicyRLModel
 
 _SAVED = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
 

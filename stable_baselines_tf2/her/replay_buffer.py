@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.common.base_class import check_number
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.her.utils import HERGoalEnvWrapper
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from stable_baselines_tf2.common.env_checker import GOAL_KEYS
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env, reset_result
-from stable_baselines_tf2.common.spaces import as_gymnasium_space, space_kind
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecEnvWrapper
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind
 
 KEY_ORDER = list(GOAL_KEYS)  # in flat observations, whatever the order in the space
 

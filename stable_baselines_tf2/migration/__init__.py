@@ -6,27 +6,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stable_baselines_tf2.files.inspection import Inspection as Inspection
+    from stable_baselines_tf2.files.inspection import inspect as inspect
+    from stable_baselines_tf2.files.pickle_objects import loads as loads
+    from stable_baselines_tf2.files.pickle_tree import UnsafePickle as UnsafePickle
     from stable_baselines_tf2.migration.aliases import install as install
-    from stable_baselines_tf2.migration.inspection import Inspection as Inspection
-    from stable_baselines_tf2.migration.inspection import inspect as inspect
     from stable_baselines_tf2.migration.runner import run_script as run_script
-    from stable_baselines_tf2.migration.unpickle import UnsafePickle as UnsafePickle
-    from stable_baselines_tf2.migration.unpickle import loads as loads
 
+_PACKAGE = __name__.split(".")[0]
 _PLACES = {
-    "Inspection": "inspection",
-    "UnsafePickle": "unpickle",
-    "inspect": "inspection",
-    "install": "aliases",
-    "loads": "unpickle",
-    "run_script": "runner",
+    "Inspection": "files.inspection",
+    "UnsafePickle": "files.pickle_tree",
+    "inspect": "files.inspection",
+    "install": "migration.aliases",
+    "loads": "files.pickle_objects",
+    "run_script": "migration.runner",
 }  # imported when asked for
 __all__ = ["Inspection", "UnsafePickle", "inspect", "install", "loads", "run_script"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PLACES:
-        return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+        return getattr(importlib.import_module(f"{_PACKAGE}.{_PLACES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

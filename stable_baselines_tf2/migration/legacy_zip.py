@@ -14,15 +14,15 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import BaseRLModel
 from stable_baselines_tf2.common.noise import noise_to_dict
 from stable_baselines_tf2.common.policies import BasePolicy
-from stable_baselines_tf2.common.save_util import SERIALIZED, TYPE, function_name
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, write_archive
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.files.hyperparameters import SERIALIZED, TYPE, function_name
+from stable_baselines_tf2.files.pickle_tree import PACKAGE, Call, Global
 from stable_baselines_tf2.migration.pickle_writer import New, data_type, dumps
-from stable_baselines_tf2.migration.unpickle import PACKAGE, Call, Global
+from stable_baselines_tf2.models.base import BaseRLModel
 
 _PLAIN = (bool, int, float, str, type(None))
 # Where TensorFlow 1.15 has the activation functions.

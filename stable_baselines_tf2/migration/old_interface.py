@@ -9,7 +9,7 @@ from typing import Any
 
 import gymnasium
 
-from stable_baselines_tf2.common.gym_compat import SPEAKS_OLD_GYM, speaks_old_gym
+from stable_baselines_tf2.envs.gym_compat import SPEAKS_OLD_GYM, speaks_old_gym
 
 _COMMON = "stable_baselines_tf2.common"
 # Wrappers speak the old interface around an environment that does; environments always do.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.migration.unpickle import NO_STATE, Call, Global, Pairs
+from stable_baselines_tf2.files.pickle_tree import NO_STATE, Call, Global, Pairs
 
 
 class New(Call):

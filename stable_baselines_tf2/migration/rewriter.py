@@ -19,7 +19,7 @@ from libcst import matchers as m
 from libcst.helpers import get_full_name_for_node
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from stable_baselines_tf2.common import env_ids
+from stable_baselines_tf2.envs import env_ids
 from stable_baselines_tf2.migration import tensorflow_names
 from stable_baselines_tf2.migration.script_kinds import SINGLE, UNKNOWN, Kinds, Value
 

@@ -10,6 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from stable_baselines_tf2.core.checks import GRAPH_ADVICE
+
 # Where the names of functions and classes that work outside of a graph are today.
 MOVED = {
     "Summary": "compat.v1.Summary",
@@ -64,10 +66,6 @@ GRAPH = {
     "trainable_variables",
     "variable_scope",
 }
-ADVICE = (
-    "policies build their networks from layers, in extract(): see 'Custom policies written as a graph' in the guide, "
-    "docs/guide/migration.rst"
-)
 
 
 def watch() -> None:
@@ -123,4 +121,4 @@ def _teach(tensorflow: ModuleType) -> None:
 
 def graph_error(name: str) -> str:
     """What to tell about a use of one of the names in `GRAPH`."""
-    return f"tf.{name} belongs to the graphs and sessions of TensorFlow 1, which are not used here; {ADVICE}"
+    return f"tf.{name} belongs to the graphs and sessions of TensorFlow 1, which are not used here; {GRAPH_ADVICE}"

@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.parallel import Minibatches, ParallelActorCriticRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps
+from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 SCHEDULES = ("constant", "linear")

@@ -13,17 +13,17 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps, shuffled_minibatches
 from stable_baselines_tf2.core.returns import generalized_advantage_estimation
+from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 Schedule = float | Callable[[float], float]

@@ -23,12 +23,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.sac.policies import SACPolicy, gaussian_entropy
 
 Tensor = Any

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.td3.policies import TD3Policy
 
 Tensor = Any

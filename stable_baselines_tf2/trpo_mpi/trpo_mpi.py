@@ -14,17 +14,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.parallel import Minibatches, ParallelActorCriticRLModel
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
 from stable_baselines_tf2.core.optimizers.trust_region import trust_region_step
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps
+from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 VALUE_BATCH = 128  # rows of the value function's minibatches

@@ -10,7 +10,6 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from stable_baselines_tf2 import A2C, PPO2, logger
-from stable_baselines_tf2.common.base_class import SetVerbosity
 from stable_baselines_tf2.common.callbacks import (
     BaseCallback,
     CallbackList,
@@ -19,6 +18,7 @@ from stable_baselines_tf2.common.callbacks import (
     EveryNTimesteps,
 )
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecNormalize
+from stable_baselines_tf2.models.training import SetVerbosity
 from tests.helpers import RandomEnv, box
 from tests.on_policy_cases import ACTION_SPACES, ALGORITHMS, KWARGS, UPDATE, Scripted, make, random_env, same
 

@@ -20,10 +20,10 @@ from stable_baselines_tf2.common.noise import (
     OrnsteinUhlenbeckActionNoise,
 )
 from stable_baselines_tf2.common.schedules import LinearFunction
-from stable_baselines_tf2.common.spaces import space_from_dict
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.acting import CompiledNetwork
 from stable_baselines_tf2.core.tensorboard import read_scalars
+from stable_baselines_tf2.envs.spaces import space_from_dict
 from tests.helpers import RandomEnv, box
 from tests.off_policy_cases import OBS, make_off_policy, off_policy_env
 
@@ -267,7 +267,7 @@ def test_numbers_of_gradient_steps():
 @each
 def test_phases_of_large_images_come_in_parts(name, monkeypatch):
     def learn(n_bytes):
-        monkeypatch.setattr("stable_baselines_tf2.common.off_policy.PHASE_BYTES", n_bytes)
+        monkeypatch.setattr("stable_baselines_tf2.models.off_policy.PHASE_BYTES", n_bytes)
         model = make_off_policy(name, learning_starts=0, train_freq=10, gradient_steps=5)
         parts, run = [], model._run_phase
         model._run_phase = lambda batches: parts.append(batches) or run(batches)

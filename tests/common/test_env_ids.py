@@ -3,8 +3,8 @@
 import gymnasium
 import pytest
 
-from stable_baselines_tf2.common import env_ids
 from stable_baselines_tf2.common.cmd_util import make_vec_env
+from stable_baselines_tf2.envs import env_ids
 
 
 @pytest.mark.parametrize(

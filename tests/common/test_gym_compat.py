@@ -6,8 +6,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from stable_baselines_tf2.common.gym_compat import OldGymAdapter, ensure_gymnasium, render_env
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from stable_baselines_tf2.envs.gym_compat import OldGymAdapter, ensure_gymnasium, render_env
 from tests.common.vec_env_cases import Counter, OldCounter
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from stable_baselines_tf2.common import policies as lib
-from stable_baselines_tf2.common.spaces import space_from_dict
+from stable_baselines_tf2.envs.spaces import space_from_dict
 from tests.helpers import box
 from tests.on_policy_cases import ALGORITHMS, random_env
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.preprocessing import Preprocessor
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
 from tests.helpers import box
 
 

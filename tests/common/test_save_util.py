@@ -13,11 +13,11 @@ import pytest
 import tensorflow as tf
 from gymnasium import spaces
 
-from stable_baselines_tf2.common import save_util
 from stable_baselines_tf2.common.noise import NormalActionNoise
 from stable_baselines_tf2.common.policies import FeedForwardPolicy, LstmPolicy, MlpPolicy, nature_cnn
-from stable_baselines_tf2.common.save_util import KIND, SERIALIZED, data_to_json, json_to_data
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction
+from stable_baselines_tf2.files import hyperparameters as save_util
+from stable_baselines_tf2.files.hyperparameters import KIND, SERIALIZED, data_to_json, json_to_data
 from tests.helpers import box
 
 

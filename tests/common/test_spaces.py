@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.spaces import (
+from stable_baselines_tf2.envs.spaces import (
     as_gymnasium_space,
     space_from_dict,
     space_kind,

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from stable_baselines_tf2 import logger
-from stable_baselines_tf2.common.base_class import SetVerbosity
 from stable_baselines_tf2.common.callbacks import BaseCallback
-from stable_baselines_tf2.common.training import Training, require_finite
+from stable_baselines_tf2.core.checks import require_finite
 from stable_baselines_tf2.core.tensorboard import read_scalars
+from stable_baselines_tf2.models.training import SetVerbosity, Training
 
 
 class Model:

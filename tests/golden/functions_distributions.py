@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common import distributions as lib
-from stable_baselines_tf2.common.preprocessing import Preprocessor
 from stable_baselines_tf2.common.tf_layers import ortho_init as initializer
 from stable_baselines_tf2.core.collect import OnPolicyCollector
 from stable_baselines_tf2.core.returns import generalized_advantage_estimation
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
 from stable_baselines_tf2.ppo2.ppo2 import swap_and_flatten
 from tests.golden import Case, driver
 

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 import stable_baselines_tf2
-from stable_baselines_tf2.common.spaces import space_from_dict
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from stable_baselines_tf2.envs.spaces import space_from_dict
 from tests.golden import Case, driver
 from tests.helpers import RandomEnv
 

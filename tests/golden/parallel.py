@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.parallel import Minibatches
 from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.models.cloning import expert_arrays
+from stable_baselines_tf2.models.parallel import Minibatches
 from stable_baselines_tf2.trpo_mpi.trpo_mpi import VALUE_BATCH
 from stable_baselines_tf2.trpo_mpi.utils import add_vtarg_and_adv
 from tests.golden import Case, driver
@@ -142,7 +143,9 @@ def gail_update(case: Case) -> dict[str, Any]:
         for i in range(model.d_step):
             inputs = case.under(f"step/{k}/in/d{i}/")
             rows = inputs["indices"]
-            expert = model._expert_arrays(inputs["expert_obs"], inputs["expert_actions"])
+            expert = expert_arrays(
+                inputs["expert_obs"], inputs["expert_actions"], model.train_model.preprocessor, model.action_space
+            )
             results[f"step/{k}/loss/d{i}"] = model._train_adversary(
                 rollout.obs[0, rows], rollout.actions[0, rows], *expert
             )

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from stable_baselines_tf2 import DQN, HER, PPO2, SAC
 from stable_baselines_tf2.cli import main
-from stable_baselines_tf2.common.base_class import BaseRLModel
 from stable_baselines_tf2.common.bit_flipping_env import BitFlippingEnv
 from stable_baselines_tf2.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines_tf2.common.evaluation import evaluate_policy
@@ -21,6 +20,7 @@ from stable_baselines_tf2.common.vec_env import DummyVecEnv, SubprocVecEnv, Unve
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from stable_baselines_tf2.her import GoalSelectionStrategy, HERGoalEnvWrapper, HindsightExperienceReplayWrapper
 from stable_baselines_tf2.her.utils import GoalLayout
+from stable_baselines_tf2.models.base import BaseRLModel
 from tests.her.goal_envs import Line
 from tests.migration.zoo import ZOO, index, needs_zoo
 from tests.on_policy_cases import same

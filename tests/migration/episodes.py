@@ -17,8 +17,8 @@ import gymnasium
 import numpy as np
 
 import stable_baselines_tf2
-from stable_baselines_tf2.common.env_ids import current_id
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
+from stable_baselines_tf2.envs.env_ids import current_id
 from stable_baselines_tf2.migration import loads
 from tests.migration.zoo import ZOO, index
 

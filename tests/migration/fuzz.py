@@ -80,10 +80,10 @@ def targets(folder: Path) -> list[Target]:
     from stable_baselines_tf2 import A2C, DQN, PPO2
     from stable_baselines_tf2.common.schedules import LinearFunction
     from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecNormalize
+    from stable_baselines_tf2.files.pickle_tree import Global
     from stable_baselines_tf2.migration import inspect
     from stable_baselines_tf2.migration.legacy_zip import write_legacy
     from stable_baselines_tf2.migration.pickle_writer import New, dumps
-    from stable_baselines_tf2.migration.unpickle import Global
     from tests.helpers import RandomEnv, box
     from tests.migration.zoo import ZOO
 

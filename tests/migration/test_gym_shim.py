@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from stable_baselines_tf2.common.gym_compat import OldGymAdapter, ensure_gymnasium
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from stable_baselines_tf2.envs.gym_compat import OldGymAdapter, ensure_gymnasium
 from stable_baselines_tf2.migration import gym
 from stable_baselines_tf2.migration.gym import spaces
 from stable_baselines_tf2.migration.gym.utils import seeding

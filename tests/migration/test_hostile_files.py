@@ -16,10 +16,10 @@ from gymnasium import spaces
 from stable_baselines_tf2 import A2C, PPO2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecNormalize
 from stable_baselines_tf2.core.archive import arrays_to_bytes, bytes_to_arrays, read_archive
+from stable_baselines_tf2.files.pickle_tree import Call, Global
 from stable_baselines_tf2.migration import inspect
 from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from stable_baselines_tf2.migration.pickle_writer import New, dumps
-from stable_baselines_tf2.migration.unpickle import Call, Global
 from tests.helpers import RandomEnv, box
 from tests.migration import fuzz
 

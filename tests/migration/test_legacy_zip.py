@@ -13,8 +13,8 @@ from gymnasium import spaces
 
 import stable_baselines_tf2
 from stable_baselines_tf2.common.schedules import LinearFunction
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.migration import loads
 from tests.helpers import RandomEnv, box
 from tests.migration.zoo import ZOO, index, needs_zoo

@@ -8,9 +8,9 @@ from gymnasium import spaces
 
 import stable_baselines_tf2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
-from stable_baselines_tf2.migration.model_file import algorithm_of, named_parameters, policy_family
-from stable_baselines_tf2.migration.recognise import NotRecognised, recognise_policy
-from stable_baselines_tf2.migration.unpickle import Call, Global
+from stable_baselines_tf2.files.legacy_model import algorithm_of, named_parameters, policy_family
+from stable_baselines_tf2.files.pickle_tree import Call, Global
+from stable_baselines_tf2.files.recognise import NotRecognised, recognise_policy
 from tests.helpers import RandomEnv, box
 
 USER = Global("my_project.policies", "CustomPolicy")

@@ -10,9 +10,9 @@ import pytest
 from gymnasium import spaces
 
 from stable_baselines_tf2 import DQN
+from stable_baselines_tf2.files.pickle_tree import Global
 from stable_baselines_tf2.migration import inspect
 from stable_baselines_tf2.migration.pickle_writer import New, dumps
-from stable_baselines_tf2.migration.unpickle import Global
 from tests.helpers import RandomEnv, box
 
 MODULES = ("stable_baselines.common.buffers", "stable_baselines.deepq.replay_buffer")

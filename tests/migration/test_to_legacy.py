@@ -23,13 +23,13 @@ from stable_baselines_tf2.cli import main
 from stable_baselines_tf2.common.noise import NormalActionNoise
 from stable_baselines_tf2.common.policies import FeedForwardPolicy
 from stable_baselines_tf2.common.schedules import LinearFunction
-from stable_baselines_tf2.common.spaces import spaces_equal
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.archive import read_archive
+from stable_baselines_tf2.envs.spaces import spaces_equal
+from stable_baselines_tf2.files.pickle_tree import Call, Global, parse
 from stable_baselines_tf2.migration import inspect, loads
 from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from stable_baselines_tf2.migration.pickle_writer import New, dumps
-from stable_baselines_tf2.migration.unpickle import Call, Global, parse
 from tests.helpers import RandomEnv, box
 
 # A Python in which Stable Baselines 2.10.2 is installed.

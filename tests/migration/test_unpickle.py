@@ -22,8 +22,9 @@ from stable_baselines_tf2.common import policies
 from stable_baselines_tf2.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction
+from stable_baselines_tf2.files.pickle_objects import Placeholder
+from stable_baselines_tf2.files.pickle_tree import parse
 from stable_baselines_tf2.migration import UnsafePickle, loads
-from stable_baselines_tf2.migration.unpickle import Placeholder, parse
 
 # ---------------------------------------------------------------- an assembler for pickles
 

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from stable_baselines_tf2 import TRPO
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.common.math_util import explained_variance
-from stable_baselines_tf2.common.parallel import Minibatches
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper
+from stable_baselines_tf2.models.parallel import Minibatches
 from stable_baselines_tf2.trpo_mpi.utils import add_vtarg_and_adv, flatten_lists, traj_segment_generator
 from tests.helpers import box
 from tests.on_policy_cases import ACTION_SPACES, KWARGS, Scripted, make, random_env

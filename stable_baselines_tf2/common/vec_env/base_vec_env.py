@@ -12,9 +12,9 @@ import cloudpickle
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.spaces import as_gymnasium_space
 from stable_baselines_tf2.common.tile_images import tile_images
-from stable_baselines_tf2.common.window import show
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space
+from stable_baselines_tf2.envs.window import show
 
 Indices = None | int | Iterable[int]
 StepResult = tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]

@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
 from stable_baselines_tf2.common.vec_env.util import dict_to_obs, obs_space_info
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 
 
 class DummyVecEnv(VecEnv):

@@ -23,7 +23,6 @@ from typing import Any, NoReturn
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 from stable_baselines_tf2.common.vec_env.base_vec_env import (
     AlreadySteppingError,
     CloudpickleWrapper,
@@ -34,6 +33,7 @@ from stable_baselines_tf2.common.vec_env.base_vec_env import (
 )
 from stable_baselines_tf2.common.vec_env.dummy_vec_env import check_env_fns
 from stable_baselines_tf2.common.vec_env.util import stack_obs
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 
 _PATIENCE = 5.0  # seconds that a worker has to end on its own
 worker_setup: list[Callable[[], object]] = []  # what new workers do first; functions that pickle can name

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import space_kind
 
 
 def copy_obs_dict(obs: Mapping[Any, np.ndarray]) -> OrderedDict[Any, np.ndarray]:

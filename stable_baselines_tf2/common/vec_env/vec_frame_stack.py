@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
+from stable_baselines_tf2.envs.spaces import space_kind
 
 
 class VecFrameStack(VecEnvWrapper):

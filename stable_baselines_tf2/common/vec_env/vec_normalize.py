@@ -11,6 +11,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
+from stable_baselines_tf2.core import wiring
 from stable_baselines_tf2.core.archive import atomic_write, bytes_to_arrays
 
 _SETTINGS = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
@@ -255,12 +256,10 @@ def _read(path: str | os.PathLike, kind: str) -> tuple[dict[str, Any], dict[str,
 
 def _from_pickle(content: bytes) -> tuple[str, dict[str, Any], dict[str, np.ndarray]]:
     """Kind, settings and arrays of a file of Stable Baselines, read without executing it."""
-    from stable_baselines_tf2.migration.unpickle import Placeholder, loads
-
-    found = loads(content)
+    found = wiring.use("read_pickle")(content)
     if isinstance(found, RunningMeanStd):
         return "RunningMeanStd", {}, vars(found)
-    if not isinstance(found, Placeholder) or found.state is None:
+    if getattr(found, "state", None) is None:
         raise ValueError(f"it holds {type(found).__name__}")
     statistics = {name: vars(found.state[name]) for name in _STATISTICS}
     arrays = {f"{name}.{key}": moments[key] for name, moments in statistics.items() for key in _MOMENTS}

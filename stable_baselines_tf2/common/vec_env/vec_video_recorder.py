@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
+from stable_baselines_tf2.core.optional import require
 
 
 class VecVideoRecorder(VecEnvWrapper):

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from stable_baselines_tf2 import logger
-from stable_baselines_tf2.common.optional import require
 from stable_baselines_tf2.core.archive import bytes_to_arrays
+from stable_baselines_tf2.core.optional import require
 
 Batch = tuple[np.ndarray, np.ndarray]
 KEYS = ("obs", "actions", "episode_returns", "episode_starts")
@@ -406,7 +406,7 @@ def _plain(array: np.ndarray, what: str) -> np.ndarray:
 
 def _read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of an npz file that expert data consist of."""
-    from stable_baselines_tf2.migration.unpickle import loads
+    from stable_baselines_tf2.files.pickle_objects import loads
 
     path = os.fspath(path)
     if not os.path.exists(path) and os.path.exists(f"{path}.npz"):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import as_vec_env
-from stable_baselines_tf2.common.optional import require
-from stable_baselines_tf2.common.spaces import space_kind
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
+from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
 from stable_baselines_tf2.core.archive import atomic_write
+from stable_baselines_tf2.core.optional import require
+from stable_baselines_tf2.envs.spaces import space_kind
 
 
 def generate_expert_traj(

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.gym_compat import render_env, speaks_old_gym
+from stable_baselines_tf2.envs.gym_compat import render_env, speaks_old_gym
 from stable_baselines_tf2.migration.gym.utils import seeding
 
 OldStep = tuple[Any, Any, bool, dict[str, Any]]
@@ -139,7 +139,7 @@ class ModernEnv(Env):
         vars(self)["_env"] = env
 
     def __gymnasium__(self) -> gymnasium.Env:
-        """For `stable_baselines_tf2.common.gym_compat.ensure_gymnasium`."""
+        """For `stable_baselines_tf2.envs.gym_compat.ensure_gymnasium`."""
         return self._env
 
     def step(self, action: Any) -> OldStep:

@@ -9,8 +9,8 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from stable_baselines_tf2.common import env_ids
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium
+from stable_baselines_tf2.envs import env_ids
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium
 from stable_baselines_tf2.migration.gym.core import as_old
 
 load = load_env_creator

@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium
 from gymnasium import spaces, wrappers
 
-from stable_baselines_tf2.common.gym_compat import ensure_gymnasium, render_env
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env
 from stable_baselines_tf2.migration.gym.core import ObservationWrapper, OldStep, Wrapper, as_old
 
 # Names that stayed, and those that changed; all take the environment first.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_choice
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
-from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core.checks import check_choice
 from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
+from stable_baselines_tf2.models.training import Training
 
 
 class OneStepRLModel(ActorCriticRLModel):

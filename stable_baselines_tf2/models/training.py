@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
 import numpy as np
 
 from stable_baselines_tf2 import logger
@@ -20,7 +21,7 @@ from stable_baselines_tf2.common.math_util import safe_mean
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 
 if TYPE_CHECKING:
-    from stable_baselines_tf2.common.base_class import BaseRLModel
+    from stable_baselines_tf2.models.base import BaseRLModel
 
 
 class Training:
@@ -196,16 +197,19 @@ class Training:
         logger.dumpkvs()
 
 
-def require_finite(statistics: Mapping[str, Any], update: str) -> None:
-    """Stops training that has gone wrong, before it spoils the weights.
+class SetVerbosity:
+    """Within this block, less than ``verbose=1`` silences the logger and less than 2 gymnasium's warnings."""
 
-    Raises:
-        FloatingPointError: a statistic is NaN or infinite; the message names the update and the statistic.
-    """
-    for name, value in statistics.items():
-        if not np.isfinite(value).all():
-            found = np.ravel(value)[~np.isfinite(np.ravel(value))][0]
-            raise FloatingPointError(
-                f"{name} is {found} in {update}: training was stopped before the weights changed. Look for NaN or huge "
-                "values in observations and rewards (VecCheckNan names the environment), or lower the learning rate"
-            )
+    def __init__(self, verbose: int = 0) -> None:
+        self.verbose = verbose
+
+    def __enter__(self) -> None:
+        self._logger_level, self._gymnasium_level = logger.get_level(), gymnasium.logger.min_level
+        if self.verbose <= 0:
+            logger.set_level(logger.DISABLED)
+        if self.verbose <= 1:
+            gymnasium.logger.min_level = gymnasium.logger.ERROR
+
+    def __exit__(self, *error: object) -> None:
+        logger.set_level(self._logger_level)
+        gymnasium.logger.min_level = self._gymnasium_level

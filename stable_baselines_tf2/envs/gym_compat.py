@@ -8,8 +8,8 @@ from typing import Any
 
 import gymnasium
 
-from stable_baselines_tf2.common.spaces import as_gymnasium_space
-from stable_baselines_tf2.common.window import show
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space
+from stable_baselines_tf2.envs.window import show
 
 SPEAKS_OLD_GYM = "_speaks_old_gym"  # attribute of a gymnasium.Env whose reset and step give what old gym's did
 

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import check_number
-from stable_baselines_tf2.common.continuous_policies import check_continuous_actions
 from stable_baselines_tf2.common.math_util import unscale_action
-from stable_baselines_tf2.common.off_policy import Actions, OffPolicyRLModel, _History
 from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
-from stable_baselines_tf2.common.training import Training
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.models.continuous_policies import check_continuous_actions
+from stable_baselines_tf2.models.off_policy import Actions, OffPolicyRLModel, _History
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 

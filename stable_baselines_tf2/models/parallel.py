@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.base_class import ActorCriticRLModel, check_number
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.misc_util import flatten_lists
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.core import distributed
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import Batch
 from stable_baselines_tf2.core.returns import generalized_advantage_estimation
+from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 SHORTEST_SEQUENCE, LONGEST_SEQUENCE = 16, 128  # steps; see `ParallelActorCriticRLModel._sequence`

@@ -4,98 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from stable_baselines_tf2.common.base_class import BaseRLModel, check_number
 from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
 from stable_baselines_tf2.common.policies import BasePolicy
-from stable_baselines_tf2.common.training import Training
 from stable_baselines_tf2.common.vec_env import VecEnv
-from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
+from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+from stable_baselines_tf2.models.base import BaseRLModel
+from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
+from stable_baselines_tf2.models.training import Training
 
 Tensor = Any
 PHASE_BYTES = 2**26  # of observations, for the gradient steps of one compiled call
 Actions = tuple[np.ndarray, np.ndarray]
-
-
-class ReplayBufferFiles(ABC):
-    """Writes the ``replay_buffer`` of an algorithm to a file of its own, and reads it."""
-
-    replay_buffer: Any
-
-    @abstractmethod
-    def _make_replay_buffer(self) -> Any:
-        """An empty buffer, which has ``get_state`` and ``set_state``."""
-
-    def save_replay_buffer(self, path: PathOrFile) -> None:
-        """Writes the replay buffer to a file.
-
-        With the model's own file it makes exact resumption possible: see `load_replay_buffer`.
-
-        Args:
-            path: path (``.zip`` is added where it has no extension) or binary file object.
-
-        Raises:
-            ValueError: there is no replay buffer yet.
-            OSError: the file cannot be written; an old one of that name stays.
-        """
-        if self.replay_buffer is None:
-            raise ValueError("the model has no replay buffer before it has an environment")
-        state, arrays = self.replay_buffer.get_state()
-        write_archive(path, Archive(state=state, arrays=arrays))
-
-    def load_replay_buffer(self, path: PathOrFile) -> None:
-        """Reads the replay buffer from a file of `save_replay_buffer`, in place of what is stored.
-
-        A ``ReplayBuffer`` of Stable Baselines that was pickled is read as well, without executing anything from the
-        file; of more transitions than fit, the newest stay.
-
-        Args:
-            path: path (also without its ``.zip``) or binary file object.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is damaged, or its buffer has another size or kind; the old one stays.
-        """
-        archive = read_archive(path)
-        if archive.pickled is not None:
-            from stable_baselines_tf2.migration.replay import read_transitions
-
-            self._take_transitions(read_transitions(archive.pickled))
-            return
-        if archive.data is not None or not archive.state:
-            raise ValueError(f"{path} holds no replay buffer")
-        buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
-        buffer.set_state(archive.state, archive.arrays)
-        self.replay_buffer = buffer
-
-    def _take_transitions(self, transitions: tuple[np.ndarray, ...]) -> None:
-        """Replaces what is stored by the transitions of a pickled buffer: see `ReplayBuffer.extend`."""
-        buffer = self._make_replay_buffer()
-        if not isinstance(buffer, ReplayBuffer) or getattr(self.replay_buffer, "relabels_goals", False):
-            raise ValueError("only the algorithms with a plain ReplayBuffer take one that was pickled")
-        buffer.extend(*transitions)
-        self.replay_buffer = buffer
-
-    @classmethod
-    def _restore(
-        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
-    ) -> Any:
-        model = super()._restore(load_path, archive, data, env, kwargs)  # type: ignore[misc]
-        if data.get("replay_buffer") is not None:  # some scripts stored it with the model
-            from stable_baselines_tf2.migration.replay import transitions_of
-
-            model._take_transitions(transitions_of(data["replay_buffer"]))
-        return model
 
 
 class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):

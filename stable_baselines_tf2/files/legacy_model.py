@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.migration.recognise import NotRecognised, Recognised, recognise_policy
-from stable_baselines_tf2.migration.unpickle import SHARED_PARTS, Builder, Pairs, Placeholder, UnsafePickle, parse
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.files.pickle_objects import SHARED_PARTS, Builder, Placeholder
+from stable_baselines_tf2.files.pickle_tree import Pairs, UnsafePickle, parse
+from stable_baselines_tf2.files.recognise import NotRecognised, Recognised, recognise_policy
 
 Parameters = OrderedDict[str, np.ndarray] | list[np.ndarray]
 

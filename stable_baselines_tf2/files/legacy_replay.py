@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.migration.unpickle import Placeholder, UnsafePickle, loads
+from stable_baselines_tf2.files.pickle_objects import Placeholder, loads
+from stable_baselines_tf2.files.pickle_tree import UnsafePickle
 
 _PARTS = 5  # observation, action, reward, next observation, done
 

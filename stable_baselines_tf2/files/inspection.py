@@ -18,7 +18,6 @@ import numpy as np
 from stable_baselines_tf2.common.noise import noise_from_dict
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction, schedule_from_dict
-from stable_baselines_tf2.common.spaces import space_from_dict
 from stable_baselines_tf2.core.archive import (
     SERIALIZED,
     Archive,
@@ -30,18 +29,11 @@ from stable_baselines_tf2.core.archive import (
     read_archive,
     read_file,
 )
-from stable_baselines_tf2.migration import model_file
-from stable_baselines_tf2.migration.recognise import NotRecognised
-from stable_baselines_tf2.migration.unpickle import (
-    Global,
-    Parsed,
-    Placeholder,
-    UnsafePickle,
-    loads,
-    parse,
-    shown_name,
-    unknown_names,
-)
+from stable_baselines_tf2.envs.spaces import space_from_dict
+from stable_baselines_tf2.files import legacy_model as model_file
+from stable_baselines_tf2.files.pickle_objects import Placeholder, loads, unknown_names
+from stable_baselines_tf2.files.pickle_tree import Global, Parsed, UnsafePickle, parse, shown_name
+from stable_baselines_tf2.files.recognise import NotRecognised
 
 KIND = ":kind:"  # as in `common.save_util`, which needs TensorFlow
 _MEMBERS = {"data", "parameters", "parameter_list", "training_state", "training_arrays"}

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 from gymnasium import spaces
 
-from stable_baselines_tf2.common.spaces import space_kind
-from stable_baselines_tf2.migration.unpickle import PACKAGE, Call, Global, Pairs, function_code, shown_name
+from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.files.pickle_tree import PACKAGE, Call, Global, Pairs, shown_name
+from stable_baselines_tf2.files.pickled_functions import function_code
 
 Shape = tuple[int, ...]
 Layout = list[tuple[str, Shape]]  # parameters of a policy, in the order in which files hold them

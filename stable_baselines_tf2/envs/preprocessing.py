@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 
-from stable_baselines_tf2.common.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import space_kind
 
 Tensor = Any
 

@@ -1,0 +1,1 @@
+"""Spaces, ids and interfaces of environments."""

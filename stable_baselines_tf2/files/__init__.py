@@ -1,0 +1,1 @@
+"""Files of models, buffers and hyperparameters: this library's and those of Stable Baselines."""

@@ -1,0 +1,96 @@
+"""Model files of this library and of Stable Baselines: any file to hyperparameters and parameters."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, read_archive
+from stable_baselines_tf2.files import legacy_model
+from stable_baselines_tf2.files.hyperparameters import load_trusted, raise_unrestored, read_data
+
+
+def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
+    """Compares an algorithm with the one that has the hyperparameters of a file.
+
+    Raises:
+        ValueError: it is another one.
+    """
+    found, own = legacy_model.algorithm_of(data), {base.__name__ for base in cls.__mro__}
+    wrapped = legacy_model.algorithm_of({key: value for key, value in data.items() if key != "model_class"})  # by HER
+    fits = not {found, wrapped}.isdisjoint(own) or {found, cls.__name__} == {"GAIL", "TRPO"}
+    if found is not None and not fits:
+        raise ValueError(f"the file holds a model of {found}, not of {cls.__name__}: use {found}.load()")
+
+
+def read_parameters(load_path: PathOrFile) -> Any:
+    """The parameters of a model file, by name or in order."""
+    archive = read_archive(load_path)
+    try:
+        parameters = (
+            archive.parameters
+            if archive.pickled is None
+            else legacy_model.read_pickle(archive.pickled, resolve=False)[1]
+        )
+    except legacy_model.UnsafePickle as error:
+        raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
+    if parameters is None:
+        raise ValueError(f"{file_name(load_path)} holds no parameters")
+    return parameters
+
+
+def read_model(
+    load_path: PathOrFile, custom_objects: dict[str, Any] | None, allow_pickle: bool, algorithm: type | None = None
+) -> tuple[Archive, dict[str, Any]]:
+    """A model file and the hyperparameters in it; for arguments and errors see `BaseRLModel.load`.
+
+    ``algorithm`` is the class whose file it should be; None for any.
+    """
+    archive = read_archive(load_path)
+    parameters: Any = archive.parameters
+    unrestored: dict[str, Exception]
+    if archive.pickled is not None:
+        try:
+            data, parameters, unrestored = legacy_model.read_pickle(archive.pickled, custom_objects)
+        except legacy_model.UnsafePickle as error:
+            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
+        if allow_pickle and unrestored:
+            trusted = load_trusted(archive.pickled)[0]
+            data |= {key: trusted[key] for key in unrestored}
+            unrestored = {}
+    else:
+        if archive.data is None:
+            raise ValueError(f"{file_name(load_path)} holds parameters only; make a model and use load_parameters()")
+        data, unrestored = read_data(archive.data, custom_objects, allow_pickle)
+    if not parameters:
+        raise ValueError(f"{file_name(load_path)} is damaged: it holds no parameters")
+    if algorithm is not None:
+        check_algorithm(algorithm, data)
+    hint = legacy_model.complete(data, parameters, unrestored)
+    raise_unrestored(unrestored, hint)
+    for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
+        if name not in data:
+            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {name} is missing")
+    try:
+        legacy_model.check_sizes(data, parameters)
+    except ValueError as error:
+        raise ValueError(f"{file_name(load_path)} is damaged: {error}") from error
+    archive.parameters = parameters
+    return archive, data
+
+
+def write_pickle(target: PathOrFile, data: dict[str, Any], parameters: OrderedDict[str, np.ndarray]) -> None:
+    """Writes the pickle of versions before 2.8; for the arguments see `BaseRLModel.save`."""
+    content = cloudpickle.dumps((data, parameters), protocol=pickle.DEFAULT_PROTOCOL)
+    if isinstance(target, str | os.PathLike):
+        path = os.fspath(target)
+        with atomic_write(path if os.path.splitext(path)[1] else f"{path}.pkl") as file:
+            file.write(content)
+    else:
+        target.write(content)

@@ -1,0 +1,656 @@
+"""Base classes of the algorithms: environments, parameters, prediction, files."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import warnings
+from abc import ABC, abstractmethod
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.common.misc_util import set_global_seeds
+from stable_baselines_tf2.common.policies import BasePolicy, get_policy_from_name
+from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
+from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
+from stable_baselines_tf2.core import distributed
+from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
+from stable_baselines_tf2.core.checks import require_finite
+from stable_baselines_tf2.core.optimizers import Optimizer
+from stable_baselines_tf2.core.optimizers import State as OptimizerState
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.core.tensorboard import TensorboardWriter as TensorboardWriter
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_classes
+from stable_baselines_tf2.files.legacy_model import named_parameters
+from stable_baselines_tf2.files.model import read_model, read_parameters, write_pickle
+from stable_baselines_tf2.models.cloning import clone, cloning_step
+from stable_baselines_tf2.models.training import SetVerbosity
+
+if TYPE_CHECKING:
+    from stable_baselines_tf2.models.off_policy import OffPolicyRLModel as OffPolicyRLModel
+
+RANK_STRIDE = 10_000  # between the seeds of the environments of two processes
+Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
+
+
+class BaseRLModel(ABC):
+    """What all algorithms have in common.
+
+    Args:
+        policy: a policy class, or the name of a registered one.
+        env: an environment, a vectorized one, the id of a registered one, or None (for a model that only predicts).
+        verbose: 0 prints nothing, 1 training tables, 2 more.
+        requires_vec_env: whether the algorithm trains on vectorized environments only; a single one is then wrapped.
+        policy_base: the kind of policy that the algorithm uses.
+        policy_kwargs: further arguments of the policy.
+        seed: seed of all random generators; None for a random one.
+        n_cpu_tf_sess: number of threads of TensorFlow, for the whole process; None for all cores.
+    """
+
+    saved: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a file holds, besides those of all models
+    _saved_always: ClassVar[tuple[str, ...]] = (
+        "verbose",
+        "policy",
+        "observation_space",
+        "action_space",
+        "n_envs",
+        "n_cpu_tf_sess",
+        "seed",
+        "_vectorize_action",
+        "policy_kwargs",
+    )
+
+    _over_processes: ClassVar[bool] = False  # whether the processes of MPI, if there are several, learn together
+
+    def __init__(
+        self,
+        policy: type[BasePolicy] | str,
+        env: Any,
+        verbose: int = 0,
+        *,
+        requires_vec_env: bool,
+        policy_base: type[BasePolicy],
+        policy_kwargs: dict[str, Any] | None = None,
+        seed: int | None = None,
+        n_cpu_tf_sess: int | None = None,
+    ) -> None:
+        if isinstance(policy, str):
+            policy = get_policy_from_name(policy_base, policy)
+        elif not (isinstance(policy, type) and issubclass(policy, policy_base)):
+            raise ValueError(f"policy must be a name or a subclass of {policy_base.__name__}, not {policy!r}")
+        self.policy: Any = policy
+        self.policy_kwargs = dict(policy_kwargs or {})
+        self.verbose, self.seed, self.n_cpu_tf_sess = verbose, seed, n_cpu_tf_sess
+        self._requires_vec_env = requires_vec_env
+        self.env: Any = None
+        self._vec_env: VecEnv | None = None  # the same, always with the axis of environments
+        self._vec_normalize_env: VecNormalize | None = None
+        self.observation_space: Any = None
+        self.action_space: Any = None
+        self.n_envs: int = 1
+        self._vectorize_action = False
+        self.num_timesteps = 0
+        self.ep_info_buf: deque[dict[str, Any]] = deque(maxlen=100)  # what Monitor told of the last episodes
+        self.episode_reward: np.ndarray | None = None
+        self.tensorboard_log: str | None = None
+        self.full_tensorboard_log = False
+        self.generator = np.random.default_rng()
+        if self._n_workers > 1:
+            distributed.end_together()
+        self._optimizer: Optimizer
+        self._optimizer_state: OptimizerState = {}
+        self._outer: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
+        self._observation_bounds_matter = True  # gymnasium knows other ones than gym did: not for models from there
+        self._set_threads()
+        if env is not None:
+            env = self._wrap_env(env)
+            self.observation_space = as_gymnasium_space(env.observation_space)
+            self.action_space = as_gymnasium_space(env.action_space)
+            self._take_env(env)
+
+    # ------------------------------------------------------------ environment
+    def _wrap_env(self, env: Any) -> Any:
+        """What the algorithm trains on, from whatever the user gave."""
+        return as_vec_env(env, self.verbose, self._requires_vec_env)
+
+    def _take_env(self, env: VecEnv) -> None:
+        self._vec_env, self.n_envs = env, env.num_envs
+        self.env = env if self._requires_vec_env or self.n_envs > 1 else UnvecWrapper(env)
+        self._vec_normalize_env = unwrap_vec_normalize(env)
+        self.episode_reward = None
+        self.ep_info_buf.clear()
+
+    def get_env(self) -> Any:
+        """The environment, vectorized; None if there is none."""
+        return self.env
+
+    def get_vec_normalize_env(self) -> VecNormalize | None:
+        """The `VecNormalize` among the wrappers of the environment, if there is one."""
+        return self._vec_normalize_env
+
+    def set_env(self, env: Any) -> None:
+        """Replaces the environment.
+
+        Args:
+            env: an environment with the same spaces; any number of them if vectorized. The bounds of observations
+                may differ if the model comes from a file of Stable Baselines.
+
+        Raises:
+            ValueError: None, or other spaces.
+        """
+        if env is None:
+            if self.env is not None:
+                raise ValueError("env: an environment cannot be replaced with None")
+            if self.verbose >= 1:
+                print("The model has no environment: it can predict, but not train until set_env() gives it one")
+            return
+        env = self._wrap_env(env)
+        for name, own, new in (
+            ("observation", self.observation_space, env.observation_space),
+            ("action", self.action_space, env.action_space),
+        ):
+            bounds = name == "action" or self._observation_bounds_matter
+            if not spaces_equal(own, as_gymnasium_space(new), bounds):
+                raise ValueError(f"env: its {name} space is {new}, but the model was made for {own}")
+        self._take_env(env)
+
+    def _check_can_learn(self) -> None:
+        if self.env is None:
+            raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
+        if self.episode_reward is None:
+            self.episode_reward = np.zeros(self.n_envs)
+
+    # ------------------------------------------------------------ random numbers, threads, verbosity
+    @property
+    def _n_workers(self) -> int:
+        """Processes that train this model together."""
+        return distributed.size() if self._over_processes else 1
+
+    @property
+    def _steps_at_once(self) -> int:
+        """Environment steps that count when this process has taken one in every environment."""
+        return self.n_envs
+
+    @property
+    def _rank(self) -> int:
+        """Number of this one among them, from 0."""
+        return distributed.rank() if self._over_processes else 0
+
+    def set_random_seed(self, seed: int | None) -> None:
+        """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing.
+
+        Of several processes that train together, each gets random numbers of its own.
+        """
+        if seed is None:
+            return
+        set_global_seeds(seed)
+        self._set_generator_state(np.random.default_rng(seed).bit_generator.state)
+        if self.env is not None:
+            self.env.seed(seed + RANK_STRIDE * self._rank)
+            self.env.action_space.seed(seed + RANK_STRIDE * self._rank)
+        self.action_space.seed(seed)
+
+    def _set_generator_state(self, state: Mapping[str, Any]) -> None:
+        """Sets the state of the generator in place: the policy draws from the same one."""
+        bits: Any = self.generator.bit_generator
+        bits.state = state
+        if self._rank > 0:
+            bits.state = bits.jumped(self._rank).state
+
+    def _set_threads(self) -> None:
+        if self.n_cpu_tf_sess is None:
+            return
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
+            tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
+        except RuntimeError:
+            constructors = (inspect.signature(cls).parameters for cls in type(self).__mro__)
+            default = next(p["n_cpu_tf_sess"].default for p in constructors if "n_cpu_tf_sess" in p)  # nobody's wish
+            if self.n_cpu_tf_sess not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
+                warnings.warn(
+                    f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
+                    stacklevel=2,
+                )
+
+    def _verbosity(self) -> contextlib.AbstractContextManager:
+        return SetVerbosity(self.verbose)
+
+    # ------------------------------------------------------------ building and learning
+    @abstractmethod
+    def setup_model(self) -> None:
+        """Creates the networks and compiled functions."""
+
+    @abstractmethod
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int = 100,
+        tb_log_name: str = "run",
+        reset_num_timesteps: bool = True,
+        *,
+        progress_bar: bool = False,
+    ) -> BaseRLModel:
+        """Trains the model.
+
+        Args:
+            total_timesteps: number of environment steps, over all environments.
+            callback: a callback object, a list of them, or a function of ``(locals, globals)`` that is called after
+                every step and stops training by returning False.
+            log_interval: number of updates between two tables.
+            tb_log_name: name of the run in ``tensorboard_log``.
+            reset_num_timesteps: count from zero and start a new run; False continues both.
+            progress_bar: show a progress bar.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: no environment, or an argument out of range.
+            FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
+        """
+
+    def _advance(self, vector: Any, state: OptimizerState, statistics: Mapping[str, Any], update: str) -> None:
+        """Takes the outcome of an update, unless it went wrong.
+
+        Raises:
+            FloatingPointError: a statistic or a new weight is not finite.
+        """
+        # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
+        require_finite({**statistics, "a weight": vector.numpy()}, update)
+        self._trained.advance(vector)
+        self._optimizer_state = state
+
+    def _behaviour_cloning(self, adam_epsilon: float, *, train: bool = True) -> Callable[..., float]:
+        """A step of behaviour cloning, see `cloning_step`."""
+        preprocessor = self._policy.preprocessor
+        return cloning_step(self._imitate, self._trained, preprocessor, self.action_space, adam_epsilon, train=train)
+
+    def _imitate(self, vector: Any, obs: Any) -> Any:
+        """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
+        raise NotImplementedError
+
+    def _deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+        """What ``predict(deterministic=True)`` gives, in TensorFlow: actions [B, …] and, with memory, its new state.
+
+        Args:
+            vector: weights.
+            obs: raw observations, [B, …].
+            memory: of recurrent policies the state [B, n] and the episode starts [B].
+        """
+        outputs = self._imitate(vector, obs)
+        return (tf.argmax(outputs, axis=-1) if space_kind(self.action_space) == "Discrete" else outputs,)
+
+    def pretrain(
+        self,
+        dataset: Any,
+        n_epochs: int = 10,
+        learning_rate: float = 1e-4,
+        adam_epsilon: float = 1e-8,
+        val_interval: int | None = None,
+    ) -> Any:
+        """Behaviour cloning: fits the policy to an expert's actions, starting from the current weights.
+
+        Args:
+            dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or
+                "val")``, which gives observations and actions.
+            n_epochs: passes over the training set.
+            learning_rate: Adam's step size.
+            adam_epsilon: Adam's epsilon.
+            val_interval: epochs between two reports; a tenth of all if None.
+
+        Raises:
+            ValueError: the action space is neither Box nor Discrete, or the data belong to other spaces.
+            FloatingPointError: the loss is NaN or infinite; the weights are those from before that minibatch.
+        """
+        if space_kind(self.action_space) not in ("Box", "Discrete"):
+            raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
+        train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
+        try:
+            clone(train, measure, dataset, n_epochs, learning_rate, val_interval, verbose=self.verbose > 0)
+        finally:
+            self._on_new_weights()
+            self._sync()
+        return self
+
+    # ------------------------------------------------------------ parameters
+    def _on_new_weights(self) -> None:  # noqa: B027 (most have nothing to do)
+        """Hook for what follows from weights that training did not find itself."""
+
+    @property
+    @abstractmethod
+    def _policy(self) -> Any:
+        """The policy that acts.
+
+        Raises:
+            ValueError: it has not been built.
+        """
+
+    @property
+    @abstractmethod
+    def _parameters(self) -> Parameters | JoinedParameters:
+        """All weights of the model."""
+
+    @property
+    @abstractmethod
+    def _trained(self) -> Parameters:
+        """The weights that the optimizer works on."""
+
+    def _set_optimizer(self, optimizer: Optimizer) -> None:
+        self._optimizer, self._optimizer_state = optimizer, optimizer.initial_state(sum(self._trained.sizes))
+
+    @staticmethod
+    def _built(network: Any) -> Any:
+        if network is None:
+            raise ValueError("the model has not been built; call setup_model() first")
+        return network
+
+    def _sync(self) -> None:
+        """Brings the Keras variables up to date."""
+        self._parameters.sync()
+
+    def get_parameter_list(self) -> list[Any]:
+        """The variables of the model, in the order of `get_parameters`."""
+        self._sync()
+        return self._parameters.variables
+
+    def get_parameters(self) -> OrderedDict[str, np.ndarray]:
+        """The weights by legacy name, e.g. ``model/pi_fc0/w:0``."""
+        return self._parameters.as_dict()
+
+    def load_parameters(self, load_path_or_dict: PathOrFile | Parameter, exact_match: bool = True) -> None:
+        """Sets weights; the state of the optimizer stays.
+
+        Args:
+            load_path_or_dict: weights by legacy name, a list of all of them in order, or a model file.
+            exact_match: every weight of the model must be given.
+
+        Raises:
+            KeyError: a name that the model does not have.
+            RuntimeError: weights are missing and ``exact_match`` is true.
+            ValueError: a shape is wrong, or the file is damaged.
+            FileNotFoundError: there is no such file.
+        """
+        own = self._parameters
+        if isinstance(load_path_or_dict, Mapping):
+            given = dict(load_path_or_dict)
+        elif isinstance(load_path_or_dict, list | tuple):
+            warnings.warn(
+                "parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=2
+            )
+            if len(load_path_or_dict) != len(own.names):
+                raise ValueError(
+                    f"load_path_or_dict: a list of {len(load_path_or_dict)} weights, but the model has {len(own.names)}"
+                )
+            given = dict(zip(own.names, load_path_or_dict, strict=True))
+        else:
+            given = dict(self._with_names(load_path_or_dict, read_parameters(load_path_or_dict)))
+        shapes = dict(zip(own.names, own.shapes, strict=True))
+        unknown = [name for name in given if name not in shapes]
+        if unknown:
+            raise KeyError(f"the model has no parameters named {', '.join(unknown)}; it has {', '.join(own.names)}")
+        missing = [name for name in own.names if name not in given]
+        if exact_match and missing:
+            raise RuntimeError(f"parameters are missing: {', '.join(missing)}; pass exact_match=False to set only some")
+        for name, value in given.items():
+            array = np.asarray(value)
+            if array.shape != shapes[name] or array.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"{name} has shape {array.shape} and type {array.dtype}; "
+                    f"the model needs numbers of shape {shapes[name]}"
+                )
+        own.assign(given)
+        self._on_new_weights()
+
+    def _with_names(self, load_path: PathOrFile, parameters: Any) -> Mapping[str, np.ndarray]:
+        """The parameters of a file by name; the oldest files hold them in order only."""
+        if isinstance(parameters, Mapping):
+            return parameters
+        try:
+            return named_parameters(parameters, self._parameters.names, self._parameters.shapes)
+        except ValueError as error:
+            raise ValueError(f"{file_name(load_path)} does not fit: {error}") from error
+
+    # ------------------------------------------------------------ prediction
+    def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
+        """Observation as a batch, with state and mask; and whether it was one already."""
+        policy = self._policy
+        observation = np.asarray(observation)
+        is_batch = policy.preprocessor.is_batch(observation)
+        if not is_batch:
+            observation = observation[np.newaxis]
+        if policy.recurrent:
+            rows = (len(observation),)
+            shapes = {"state": (*rows, *policy.initial_state.shape[1:]), "mask": rows}
+            for (name, shape), value in zip(shapes.items(), (state, mask), strict=True):
+                if value is not None and np.shape(value) != shape:
+                    raise ValueError(f"{name} must have shape {shape}, not {np.shape(value)}")
+        return observation, state, mask, is_batch
+
+    def predict(
+        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Actions for observations.
+
+        Args:
+            observation: one observation, or a batch of any size.
+            state: recurrent state that the last call returned; None at the start of episodes.
+            mask: True where an episode starts with this observation, [B].
+            deterministic: take the most probable actions instead of random ones.
+
+        Returns:
+            The action or actions, clipped to the bounds of a Box, and the new recurrent state (None without memory).
+
+        Raises:
+            ValueError: the observation's shape fits neither one observation nor a batch.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        actions, state = self._policy.act(observation, state, mask, deterministic)
+        if isinstance(self.action_space, gymnasium.spaces.Box):
+            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        return (actions if is_batch else actions[0]), state
+
+    def action_probability(
+        self,
+        observation: Any,
+        state: np.ndarray | None = None,
+        mask: Any = None,
+        actions: Any = None,
+        logp: bool = False,
+    ) -> Any:
+        """The action distribution, or the probability of given actions.
+
+        Args:
+            observation: one observation, or a batch.
+            state: recurrent state.
+            mask: True where an episode starts, [B].
+            actions: actions to rate, one for each observation.
+            logp: log-probabilities instead of probabilities.
+
+        Returns:
+            Without ``actions``: probabilities of all actions (Discrete), a list of them (MultiDiscrete), of ones
+            (MultiBinary), or mean and standard deviation (Box). With ``actions``: their probability (density), [B, 1],
+            or [1] for one observation.
+
+        Raises:
+            ValueError: shapes do not fit.
+        """
+        observation, state, mask, is_batch = self._batched(observation, state, mask)
+        policy = self._policy
+        if actions is None:
+            probabilities = policy.proba_step(observation, state, mask)
+            if is_batch:
+                return probabilities
+            if isinstance(probabilities, list | tuple):
+                return type(probabilities)(part[0] for part in probabilities)
+            return probabilities[0]
+        actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
+        if len(actions) != len(observation):
+            raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
+        if space_kind(self.action_space) != "Box":
+            given, actions = actions, actions.astype(np.int64)
+            if (given != actions).any() or not all(map(self.action_space.contains, actions)):
+                raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
+        flat = policy.distribution_parameters(observation, state, mask)
+        log_probability = -policy.sampler.neglogp(flat, actions)[:, np.newaxis]
+        result = log_probability if logp else np.exp(log_probability)
+        return result if is_batch else result[0]
+
+    # ------------------------------------------------------------ files
+    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """What exact resumption needs besides parameters: a JSON-able part and named arrays."""
+        state = {"num_timesteps": self.num_timesteps, "generator": self.generator.bit_generator.state}
+        return state, {f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()}
+
+    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        self.num_timesteps = int(state["num_timesteps"])
+        self._set_generator_state(state["generator"])
+        restored = {}
+        for name, initial in self._optimizer_state.items():
+            array = arrays.get(f"optimizer/{name}")
+            if array is None or array.shape != tuple(initial.shape):
+                raise ValueError(
+                    f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
+                )
+            restored[name] = tf.constant(array)
+        self._optimizer_state = restored
+
+    def _saved_data(self) -> dict[str, Any]:
+        """The hyperparameters that a file holds."""
+        return {name: getattr(self, name) for name in (*self.saved, *self._saved_always)}
+
+    def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
+        """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
+
+        Args:
+            save_path: path (``.zip`` is added where it has no extension) or binary file object.
+            cloudpickle: write the pickle of versions before 2.8 instead, without resumption; reading it needs trust.
+
+        Raises:
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        data = (self._outer or self)._saved_data()
+        if cloudpickle:
+            write_pickle(save_path, data, self.get_parameters())
+            return
+        state, arrays = self._training_state()
+        write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), state, arrays))
+
+    def export(self, directory: str | os.PathLike) -> None:
+        """Writes the deterministic policy as a TensorFlow SavedModel, to act without this library.
+
+        Its signature ``serving_default`` takes a batch of observations as ``observation`` and gives ``action``, which
+        is what ``predict(deterministic=True)`` gives. A recurrent policy also takes ``state`` [B, n] and ``mask`` [B]
+        (float32, 1 where an episode starts) and gives the new ``state``.
+
+        Args:
+            directory: folder to write; an earlier export there is replaced.
+
+        Raises:
+            FileExistsError: the folder exists and is no SavedModel.
+            OSError: it cannot be written; an earlier export stays.
+        """
+        from stable_baselines_tf2.models.export import write_saved_model
+
+        write_saved_model(self, directory)
+
+    def to_tflite(self, path: str | os.PathLike | None = None) -> bytes:
+        """The deterministic policy as a TensorFlow Lite model, with the signature of `export`.
+
+        Args:
+            path: file to write as well; None writes nothing.
+
+        Returns:
+            The model's bytes.
+
+        Raises:
+            OSError: the file cannot be written; an old one of that name stays.
+        """
+        from stable_baselines_tf2.models.export import tflite_model
+
+        content = tflite_model(self)
+        if path is not None:
+            with atomic_write(path) as file:
+                file.write(content)
+        return content
+
+    @classmethod
+    def load(
+        cls,
+        load_path: PathOrFile,
+        env: Any = None,
+        custom_objects: dict[str, Any] | None = None,
+        allow_pickle: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Reads a model from a file. Nothing in the file is executed unless ``allow_pickle`` is true.
+
+        Args:
+            load_path: path (also without its ``.zip``) or binary file object.
+            env: environment to go on with; None for a model that only predicts.
+            custom_objects: objects to use instead of what the file holds, by name of the hyperparameter.
+            allow_pickle: also restore pickled objects; only for files that you trust.
+            kwargs: hyperparameters to change.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            TypeError: ``kwargs`` that are no hyperparameters.
+            ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
+                differ from the file's.
+        """
+        archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
+        return cls._restore(load_path, archive, data, env, kwargs)
+
+    @classmethod
+    def _restore(
+        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        """The model that `read_model` found in a file; for the arguments see `load`."""
+        if "policy_kwargs" in kwargs and data_to_json(kwargs["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
+            raise ValueError(
+                f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
+            )
+        construct: Callable[..., BaseRLModel] = cls  # an algorithm's constructor, which takes more than the one here
+        model = construct(policy=data["policy"], env=None, _init_setup_model=False)
+        unknown = sorted(set(kwargs) - set(vars(model)))
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
+        kept = {*cls.saved, *cls._saved_always} - {"policy"}
+        vars(model).update({name: item for name, item in data.items() if name in kept})
+        vars(model).update(kwargs)
+        model._observation_bounds_matter = bool(archive.state)
+        try:
+            model.observation_space = as_gymnasium_space(model.observation_space)
+            model.action_space = as_gymnasium_space(model.action_space)
+            model.setup_model()
+        except (ValueError, MemoryError, ImportError):
+            raise
+        except Exception as error:  # settings of wrong types have many ways to fail
+            raise ValueError(
+                f"{file_name(load_path)}: no model can be made of the settings in it ({error!r})"
+            ) from error
+        model.set_env(env)
+        try:
+            model.load_parameters(model._with_names(load_path, archive.parameters))
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{file_name(load_path)} does not fit: {error.args[0]}") from error
+        if archive.state:
+            try:
+                model._restore_training_state(archive.state, archive.arrays)
+            except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
+                raise ValueError(
+                    f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
+                ) from error
+        elif env is not None:
+            model.set_random_seed(model.seed)
+        return model
+
+
+saved_classes.append(BaseRLModel)
