@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from stable_baselines_tf2.core import wiring
+from stable_baselines_tf2.files.registry import ALGORITHMS, algorithm_class
 
 __version__ = "0.1.0"
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.acktr import ACKTR as ACKTR
     from stable_baselines_tf2.ddpg import DDPG as DDPG
     from stable_baselines_tf2.deepq import DQN as DQN
+    from stable_baselines_tf2.gail import GAIL as GAIL
     from stable_baselines_tf2.her import HER as HER
     from stable_baselines_tf2.ppo1 import PPO1 as PPO1
     from stable_baselines_tf2.ppo2 import PPO2 as PPO2
@@ -22,34 +23,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.td3 import TD3 as TD3
     from stable_baselines_tf2.trpo_mpi import TRPO as TRPO
 
-_ALGORITHMS = {
-    "A2C": "a2c",
-    "ACER": "acer",
-    "ACKTR": "acktr",
-    "DDPG": "ddpg",
-    "DQN": "deepq",
-    "GAIL": "gail",
-    "HER": "her",
-    "PPO1": "ppo1",
-    "PPO2": "ppo2",
-    "SAC": "sac",
-    "TD3": "td3",
-    "TRPO": "trpo_mpi",
-}  # imported when asked for: TensorFlow takes seconds to load
-__all__ = [
-    "A2C",
-    "ACER",
-    "ACKTR",
-    "DDPG",
-    "DQN",
-    "GAIL",
-    "HER",
-    "PPO1",
-    "PPO2",
-    "SAC",
-    "TD3",
-    "TRPO",
-]
+__all__ = sorted(ALGORITHMS)
 
 
 # The one import that leads up: a VecNormalize reads pickles of Stable Baselines.
@@ -57,8 +31,8 @@ wiring.provide("read_pickle", f"{__name__}.files.pickle_objects:loads")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ALGORITHMS:
-        return getattr(importlib.import_module(f"{__name__}.{_ALGORITHMS[name]}"), name)
+    if name in ALGORITHMS:  # imported when asked for: TensorFlow takes seconds to load
+        return algorithm_class(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -17,7 +17,7 @@ def noting(model):
         model.noted.append((batch, learning_rate))
         return dict.fromkeys(model._statistics, 0.0)
 
-    model._train = train
+    model.train = train
     return model
 
 
@@ -54,7 +54,7 @@ def test_one_update_in_numpy():
     obs, returns = rng.normal(size=(8, 3)).astype(np.float32), rng.normal(size=8).astype(np.float32)
     values = (obs @ before["model/vf/w:0"])[:, 0] + before["model/vf/b:0"]
     batch = dict(obs=obs, actions=rng.integers(0, 4, 8), returns=returns, values=values)
-    statistics = model._train(batch, 0.1)
+    statistics = model.train(batch, 0.1)
     gradient = obs.T @ (values - returns)[:, None] * 2 * 0.5 / 8
     expected = before["model/vf/w:0"] - 0.1 * gradient / np.sqrt(0.9 + 0.1 * gradient**2 + 1e-3)
     np.testing.assert_allclose(model.get_parameters()["model/vf/w:0"], expected, rtol=1e-4, atol=1e-6)

@@ -24,7 +24,7 @@ def noting(model):
         model.noted.append((batch, learning_rate, noise))
         return dict.fromkeys(model._statistics, 0.0)
 
-    model._train = train
+    model.train = train
     return model
 
 
@@ -34,7 +34,7 @@ def test_defaults():
     assert (model.vf_coef, model.ent_coef, model.vf_fisher_coef) == (0.25, 0.01, 1.0)
     assert (model.learning_rate, model.lr_schedule, model.n_cpu_tf_sess) == (0.25, "linear", 1)
     assert (model.kfac_clip, model.kfac_update, model.async_eigen_decomp) == (0.001, 1, False)
-    optimizer = model._optimizer
+    optimizer = model.optimizer
     assert (optimizer.clip, optimizer.interval, optimizer.max_grad_norm) == (0.001, 1, 0.5)
     assert (optimizer.momentum, optimizer.decay, optimizer.damping, optimizer.cold_updates) == (0.9, 0.99, 0.01, 10)
 
@@ -92,7 +92,7 @@ def test_phases():
     decompositions, cold, natural = [], [], []
     for _ in range(16):
         model.learn(8, reset_num_timesteps=False)
-        state = model._optimizer_state
+        state = model.moments
         decompositions.append(int(state["kfac/decompositions"]))
         cold.append(bool(np.any(state["kfac/cold_momentum"])))
         natural.append(bool(np.any(state["kfac/momentum"])))
@@ -105,18 +105,18 @@ def test_phases():
 def test_a_decomposition_in_a_thread_is_one_update_behind():
     model = make("ACKTR", async_eigen_decomp=True, kfac_update=5)
     model.learn(8 * 10)
-    state = model._optimizer_state
+    state = model.moments
     assert int(state["kfac/updates"]) == 10 and int(state["kfac/decompositions"]) == 0
     factor = state["kfac/factor/0"].numpy()
     model.learn(8, reset_num_timesteps=False)
-    state = model._optimizer_state
+    state = model.moments
     assert int(state["kfac/decompositions"]) == 1
     values, vectors = (state[f"kfac/{part}/0"].numpy() for part in ("eigenvalues", "eigenvectors"))
     np.testing.assert_allclose(vectors * values @ vectors.T, factor, atol=1e-5 * np.abs(factor).max())
     model.learn(8 * 4, reset_num_timesteps=False)
-    assert int(model._optimizer_state["kfac/decompositions"]) == 1
+    assert int(model.moments["kfac/decompositions"]) == 1
     model.learn(8, reset_num_timesteps=False)
-    assert int(model._optimizer_state["kfac/decompositions"]) == 2
+    assert int(model.moments["kfac/decompositions"]) == 2
 
 
 def test_a_thread_changes_nothing_from_run_to_run():
@@ -138,7 +138,7 @@ def test_a_pending_decomposition_is_resumed():
     for one in (model, loaded):
         one.learn(WARM, reset_num_timesteps=False)
     assert same(model.get_parameters(), loaded.get_parameters())
-    assert same(model._training_state()[1], loaded._training_state()[1])
+    assert same(model.training_state()[1], loaded.training_state()[1])
 
 
 # ------------------------------------------------------------------------------------------------ networks, bad numbers
@@ -155,7 +155,7 @@ def test_convolutional_memory(policy):
     model = make("ACKTR", policy, env, policy_kwargs=dict(n_lstm=4, cnn_extractor=network))
     before = model.get_parameters()
     model.learn(WARM)
-    names, blocks = model.train_model.params.names, model._optimizer.blocks
+    names, blocks = model.train_model.params.names, model.optimizer.blocks
     assert {"model/c/w:0", "model/lstm1/wh:0"} < {names[block.weights] for block in blocks}
     for name, array in model.get_parameters().items():
         assert np.isfinite(array).all() and (name.startswith("model/q/") or (array != before[name]).all(axis=None))
@@ -170,12 +170,12 @@ def test_nan_among_the_updates_of_kfac(how, asynchronous):
     with pytest.raises(FloatingPointError, match="is nan in the update at step 120: .* before the weights changed"):
         model.learn(400, callback=lambda *_: noted.append(model.get_parameters()))
     assert same(model.get_parameters(), noted[-1])
-    assert all(np.isfinite(value).all() for value in model._training_state()[1].values())
+    assert all(np.isfinite(value).all() for value in model.training_state()[1].values())
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLnLstmPolicy"])
 def test_hundreds_of_updates(policy):
     model = make("ACKTR", policy, DummyVecEnv([lambda: Scripted([1.0, -2.0, 4.0, 0.5])] * 2), n_steps=6)
     model.learn(12 * 200)
-    assert int(model._optimizer_state["kfac/updates"]) == 200
-    assert all(np.isfinite(value).all() for value in model._training_state()[1].values())
+    assert int(model.moments["kfac/updates"]) == 200
+    assert all(np.isfinite(value).all() for value in model.training_state()[1].values())

@@ -366,7 +366,7 @@ def test_nan_from_the_environment(name, how):
     for variable in held:
         array = noted[-1][f"{variable.path}:0"]
         np.testing.assert_array_equal(variable.numpy(), array)
-    assert all(np.isfinite(value).all() for value in model._training_state()[1].values())
+    assert all(np.isfinite(value).all() for value in model.training_state()[1].values())
 
 
 def test_gradients_that_overflow_where_the_loss_does_not():
@@ -380,7 +380,7 @@ def test_gradients_that_overflow_where_the_loss_does_not():
         neglogp=np.float32([100, 1]),  # a ratio of e^99, clipped away as its advantage is positive
     )
     with pytest.raises(FloatingPointError, match="a weight is nan"):
-        model._train(batch, np.array([[0, 1]], np.int32), np.zeros((1, 0), np.int32), 1e-3, 0.2, 0.2)
+        model.train(batch, np.array([[0, 1]], np.int32), np.zeros((1, 0), np.int32), 1e-3, 0.2, 0.2)
     assert same(model.get_parameters(), before)
 
 

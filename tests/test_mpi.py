@@ -111,4 +111,4 @@ def test_the_death_of_one_process_ends_both_and_leaves_a_checkpoint(tmp_path):
     model = TRPO.load(checkpoints[-1], env="CartPole-v1")
     model.learn(128, reset_num_timesteps=False)
     assert model.num_timesteps == int(checkpoints[-1].stem.split("_")[-2]) + 128
-    assert PPO1._over_processes and TRPO._over_processes
+    assert PPO1.uses_mpi and TRPO.uses_mpi

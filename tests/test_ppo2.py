@@ -24,7 +24,7 @@ def noting(model):
         model.noted.append(arguments)
         return dict.fromkeys((*model.loss_names, "loss"), 0.0)
 
-    model._train = train
+    model.train = train
     return model
 
 
@@ -64,17 +64,17 @@ def test_three_meanings_of_value_clipping():
 
     def update(cliprange_vf):
         model.load_parameters(first)
-        model._optimizer_state = model._optimizer.initial_state(sum(model._parameters.sizes))
+        model.moments = model.optimizer.initial_state(sum(model.parameters.sizes))
         model.cliprange_vf = cliprange_vf
         used = 0.2 if cliprange_vf is None else cliprange_vf
-        return model._train(batch, rows, np.zeros((2, 0), np.int32), 0.05, 0.2, used), model.get_parameters()
+        return model.train(batch, rows, np.zeros((2, 0), np.int32), 0.05, 0.2, used), model.get_parameters()
 
     (_, like_the_policy), (clipped, same_range), (plain, off), (_, wide) = map(update, (None, 0.2, -1, 1e6))
     assert same(like_the_policy, same_range) and not same(off, same_range)
     assert clipped["value_loss"] > plain_loss > plain["value_loss"]  # which is the mean over both steps
     for name in off:
         np.testing.assert_allclose(off[name], wide[name], atol=1e-5)
-    assert model._phase.n_traces == 1
+    assert model.phase.n_traces == 1
 
 
 def test_returns_are_those_of_generalized_advantage_estimation():
@@ -93,14 +93,14 @@ def test_returns_are_those_of_generalized_advantage_estimation():
 
 
 def test_minibatches(model):
-    rows, sequences = model._minibatches()
+    rows, sequences = model.minibatches()
     assert rows.shape == (4, 4) and sequences.shape == (4, 0)
     np.testing.assert_array_equal(np.sort(rows.reshape(2, 8)), np.tile(np.arange(8), (2, 1)))
 
 
 def test_recurrent_minibatches_hold_whole_sequences():
     model = make("PPO2", "MlpLstmPolicy", random_env(4))
-    rows, sequences = model._minibatches()
+    rows, sequences = model.minibatches()
     assert rows.shape == (4, 8) and sequences.shape == (4, 2)
     np.testing.assert_array_equal(np.sort(sequences.reshape(2, 4)), np.tile(np.arange(4), (2, 1)))
     np.testing.assert_array_equal(rows.reshape(4, 2, 4), sequences[:, :, None] * 4 + np.arange(4))

@@ -67,7 +67,7 @@ def steps_of(model):
 def go_on(model, target):
     model.learn(steps_of(model), reset_num_timesteps=False)
     arrays = {f"parameter/{name}": array for name, array in model.get_parameters().items()}
-    arrays |= model._training_state()[1]
+    arrays |= model.training_state()[1]
     draws = model.generator.random(4)
     np.savez(target, actions=model.env.taken, steps=model.num_timesteps, draws=draws, **arrays)
 
@@ -105,7 +105,7 @@ def test_the_optimizer_matters(name):
     model.save(buffer)
     buffer.seek(0)
     other = ALGORITHMS[name].load(buffer, env=random_env())
-    other._optimizer_state |= other._optimizer.initial_state(sum(other._trained.sizes))
+    other.moments |= other.optimizer.initial_state(sum(other.trainable.sizes))
     model.set_env(random_env())
     for one in (model, other):
         one.learn(steps, reset_num_timesteps=False)

@@ -28,7 +28,7 @@ def test_ppo2(policy, traced):
     model = make("PPO2", policy)
     model.learn(16)
     n = len(traced)
-    assert model._phase.n_traces == 1
+    assert model.phase.n_traces == 1
     model.learn(16)
     model.learning_rate, model.cliprange, model.cliprange_vf = 1e-5, 0.05, 0.3
     model.learn(16)
@@ -36,7 +36,7 @@ def test_ppo2(policy, traced):
     model.learn(32)
     model.cliprange_vf = lambda progress: 0.1 * progress
     model.learn(32)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLnLstmPolicy"])
@@ -47,7 +47,7 @@ def test_a2c(policy, traced):
     model.learn(16)
     model.learning_rate, model.lr_schedule = 1e-5, "linear"
     model.learn(32)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
@@ -59,7 +59,7 @@ def test_acer(policy, traced):
     model.learn(80)
     model.learning_rate, model.lr_schedule = 1e-5, "linear"
     model.learn(32)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_acktr(policy, how, traced):
     model.learning_rate, model.lr_schedule = 1e-2, "constant"
     model.learn(96)
     assert len(traced) == n
-    assert model._phase.n_traces == 1 and model._decomposing_phase.n_traces == (0 if "async_eigen_decomp" in how else 1)
+    assert model.phase.n_traces == 1 and model._decomposing_phase.n_traces == (0 if "async_eigen_decomp" in how else 1)
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
@@ -84,7 +84,7 @@ def test_ppo1(policy, traced):
     n = len(traced)
     model.optim_stepsize, model.clip_param, model.schedule = 1e-5, 0.05, "constant"
     model.learn(32)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
 
 
 @pytest.mark.parametrize("policy", ["MlpPolicy", "MlpLstmPolicy"])
@@ -94,7 +94,7 @@ def test_trpo(policy, traced):
     n = len(traced)
     model.vf_stepsize, model.max_kl = 1e-5, 0.001
     model.learn(256)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
 
 
 def test_images(traced):
@@ -107,7 +107,7 @@ def test_images(traced):
         assert actions.shape == (batch,)
     model.predict(np.zeros((36, 36, 1)))
     assert isinstance(model.train_model.actor, CompiledActor)
-    assert model._phase.n_traces == 1 and len(traced) == n
+    assert model.phase.n_traces == 1 and len(traced) == n
     assert model.train_model.actor._function.experimental_get_tracing_count() == 1
 
 
@@ -126,4 +126,4 @@ def test_another_number_of_environments_is_traced_anew_once():
     model.set_env(random_env(4))
     model.learn(32)
     model.learn(32)
-    assert model._phase.n_traces == 2
+    assert model.phase.n_traces == 2

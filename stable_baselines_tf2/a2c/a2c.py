@@ -6,6 +6,7 @@ on L = L_policy - c_entropy · H + c_value · L_value.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,13 +15,12 @@ import tensorflow as tf
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import Rollout
-from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
-from stable_baselines_tf2.core.returns import discount_with_dones, discounted_returns
+from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp
+from stable_baselines_tf2.core.phases import Batch, Statistics
+from stable_baselines_tf2.core.returns import discount_with_dones
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.one_step import OneStepRLModel
 from stable_baselines_tf2.models.training import Training
-
-Tensor = Any
 
 
 class A2C(OneStepRLModel):
@@ -66,16 +66,13 @@ class A2C(OneStepRLModel):
         "lr_schedule",
         "bootstrap_timeouts",
     )
-    _statistics: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "loss")
-    _shown: ClassVar[tuple[str, ...]] = ("policy_entropy", "value_loss")
-    _loss_tags: ClassVar[dict[str, str]] = {
+    shown_statistics: ClassVar[tuple[str, ...]] = ("policy_entropy", "value_loss")
+    log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
         "value_loss": "loss/value_function_loss",
         "loss": "loss/loss",
-        "returns": "input_info/discounted_rewards",
         "learning_rate": "input_info/learning_rate",
-        "advantages": "input_info/advantage",
     }
 
     def __init__(
@@ -120,52 +117,34 @@ class A2C(OneStepRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _make_optimizer(self) -> Optimizer:
+    def make_optimizer(self) -> Optimizer:
         return RMSProp(self.alpha, self.epsilon, self.momentum)
 
     # ------------------------------------------------------------ the update
-    def _build_update(self) -> None:
-        policy = self.train_model
-        self._phase = CompiledPhase(
-            self._gradient_step, jit_compile=policy.compiles_well and policy.recurrent, in_caller=policy.compiles_well
-        )
-
-    def _gradient_step(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
-        def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            return self._loss(vector, inputs)
-
-        return gradient_step(loss, self._optimizer, vector, state, inputs["learning_rate"], self.max_grad_norm)
-
-    def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The loss, and the statistics in the order of ``_statistics``."""
-        outputs = self.train_model.with_weights(
-            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
-        )
+    def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        outputs = self.policy_outputs(vector, batch)
         advantages = batch["returns"] - batch["values"]
         policy_loss = losses.policy_gradient(outputs.distribution.neglogp(batch["actions"]), advantages)
         value_loss = losses.squared_error(outputs.value, batch["returns"])
         entropy = tf.reduce_mean(outputs.distribution.entropy())
         loss = policy_loss - self.ent_coef * entropy + self.vf_coef * value_loss
-        return loss, (policy_loss, value_loss, entropy, loss)
+        return loss, {"policy_loss": policy_loss, "value_loss": value_loss, "policy_entropy": entropy, "loss": loss}
 
-    def _train(self, batch: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
+    def train(self, batch: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
         """Runs the compiled step.
 
         Args:
             batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
-            learning_rate: step size.
+            learning_rate: learning rate.
         """
-        inputs: dict[str, np.ndarray | np.generic] = {**batch, "learning_rate": np.float32(learning_rate)}
-        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
-        named = dict(zip(self._statistics, map(float, statistics), strict=True))
-        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
-        return named
+        statistics = self.run_update(self.phase, {**batch, "learning_rate": np.float32(learning_rate)})
+        return {name: float(value) for name, value in statistics.items()}
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        rollout.returns = discounted_returns(rollout.rewards.T, rollout.dones.T, rollout.last_values, self.gamma).T
-        learning_rate = self._next_learning_rate()
-        statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate)
-        return statistics | self._told(rollout, training, learning_rate)
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        rollout.discounted_returns(self.gamma)
+        learning_rate = self.next_learning_rate()
+        statistics = self.train(rollout.batch("obs", "actions", "returns", "values"), learning_rate)
+        return statistics | {"learning_rate": learning_rate}
 
     def learn(
         self,

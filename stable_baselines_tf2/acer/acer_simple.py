@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,16 +27,17 @@ from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.acting import CompiledActor
 from stable_baselines_tf2.core.checks import check_choice, check_number
-from stable_baselines_tf2.core.collect import PolicyStep, Rollout
-from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, State, clip_by_global_norm
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+from stable_baselines_tf2.core.collect import Rollout
+from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, clip_by_global_norm, polyak_average
+from stable_baselines_tf2.core.parameters import FlatWeights
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, consecutive_steps
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
-AVERAGE = "average"  # the averaged weights, next to the optimizer's state
+AVERAGE = "average"  # the average policy, whose weights follow those of the policy
 
 
 class ACER(ReplayBufferFiles, ActorCriticRLModel):
@@ -100,34 +101,14 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         "delta",
         "bootstrap_timeouts",
     )
-    _statistics: ClassVar[tuple[str, ...]] = (
-        "loss",
-        "loss_q",
-        "entropy",
-        "loss_policy",
-        "loss_f",
-        "loss_bc",
-        "explained_variance",
-        "norm_grads",
-    )
-    _trust_region_statistics: ClassVar[tuple[str, ...]] = (
-        "norm_grads_q",
-        "norm_grads_policy",
-        "avg_norm_grads_f",
-        "avg_norm_k",
-        "avg_norm_g",
-        "avg_norm_k_dot_g",
-        "avg_norm_adj",
-    )
-    _loss_tags: ClassVar[dict[str, str]] = {
+    not_saved = frozenset(("num_procs",))
+    log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
         "loss_policy": "loss/policy_gradient_loss",
         "loss_q": "loss/value_function_loss",
         "loss": "loss/loss",
-        "rewards": "input_info/rewards",
         "learning_rate": "input_info/learning_rate",
         "advantage": "input_info/advantage",
-        "action_probability": "input_info/action_probability",
     }
 
     def __init__(
@@ -189,8 +170,8 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         kind = space_kind(self.action_space)
         if kind == "Box":
             raise NotImplementedError(f"ACER needs Discrete actions, not the continuous ones of {self.action_space}")
@@ -217,59 +198,60 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             MemoryError: the replay buffer would be larger than this machine's memory.
         """
         super().setup_model()
-        self._on_new_weights()
         if self.env is not None and self.replay_ratio:
-            self.replay_buffer = self._make_replay_buffer()
+            self.replay_buffer = self.make_replay_buffer()
 
-    def _take_env(self, env: Any) -> None:
-        super()._take_env(env)
+    def use_env(self, env: Any) -> None:
+        super().use_env(env)
         if self.replay_buffer is not None and self.replay_buffer.n_env != env.num_envs:
             self.replay_buffer = None
 
-    def _make_replay_buffer(self) -> Buffer:
+    def make_replay_buffer(self) -> Buffer:
         if self.env is None:
             raise ValueError("env: the size of the replay buffer depends on the environments; set_env() gives them")
         return Buffer(self.env, self.n_steps, self.buffer_size)
 
-    def _make_optimizer(self) -> Optimizer:
+    def make_optimizer(self) -> Optimizer:
         return RMSProp(self.rprop_alpha, self.rprop_epsilon)
 
-    def _on_new_weights(self) -> None:
-        self._optimizer_state[AVERAGE] = self._trained.vector
+    def build_networks(self) -> None:
+        self.target_parameters = {AVERAGE: FlatWeights(self.trainable.vector)}
+
+    def on_new_weights(self) -> None:
+        self.target_parameters[AVERAGE].advance(self.trainable.vector)
 
     @property
     def average_parameters(self) -> dict[str, np.ndarray]:
         """The weights of the average policy, by legacy name."""
-        return self._trained.as_dict(self._optimizer_state[AVERAGE])
+        return self.trainable.as_dict(self.target_parameters[AVERAGE].vector)
 
     # ------------------------------------------------------------ the update
-    def _build_update(self) -> None:
+    def build_update(self) -> None:
         policy = self.train_model
         # With XLA a call makes several steps, by the mean number and some more, as each new number would be compiled.
-        several = policy.compiles_well and self.replay_ratio > 0
-        self._steps_of_a_call = 1 + int(np.ceil(self.replay_ratio + 4 * np.sqrt(self.replay_ratio))) if several else 1
-        self._phase = CompiledPhase(
-            self._training_phase,
-            jit_compile=several or (policy.compiles_well and policy.recurrent),
-            in_caller=policy.compiles_well,
+        several = policy.is_small and self.replay_ratio > 0
+        self.steps_per_call = 1 + int(np.ceil(self.replay_ratio + 4 * np.sqrt(self.replay_ratio))) if several else 1
+        self.phase = CompiledPhase(
+            self.training_phase,
+            jit_compile=several or (policy.is_small and policy.recurrent),
+            in_caller=policy.is_small,
         )
 
-    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         batches = dict(inputs)
         shared = {name: batches.pop(name) for name in ("learning_rate", "states") if name in batches}
         n_steps = batches.pop("n_steps")
 
-        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            return self._gradient_step(vector, state, batch | shared)
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            return self.gradient_step(vector, state, batch | shared)
 
-        return consecutive_steps(step, vector, state, batches, len(self._names), n_steps)
+        return consecutive_steps(step, vector, state, batches, n_steps)
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        """The statistics of a step, in order."""
-        return (*self._statistics, *(self._trust_region_statistics if self.trust_region else ()), "advantage")
-
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         """One step of RMSProp, and of the average of the weights."""
         sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
         network = batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps + 1
@@ -294,7 +276,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             gain = (truncated + correction) / (pi + losses.ACER_EPSILON)  # gradient of the gain by the probabilities
             kept = gain
             if self.trust_region:
-                average = self.train_model.with_weights(state[AVERAGE], *network)
+                average = self.train_model.with_weights(state.targets[AVERAGE], *network)
                 adjustment, k = losses.trust_region_adjustment(
                     gain, strip(tf.nn.softmax(average.policy), *sequences), pi, self.delta
                 )
@@ -310,47 +292,65 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         loss_bc = -tf.reduce_mean(tf.reduce_sum(correction * log_pi, axis=1))
         loss = loss_f + loss_bc + weighted_loss_q - self.ent_coef * entropy
         explained_variance = q_explained_variance(tf.reshape(q_taken, sequences), tf.reshape(q_target, sequences))
-        statistics = [loss, loss_q, entropy, loss_f + loss_bc, loss_f, loss_bc, explained_variance, tf.norm(gradient)]
+        statistics = {
+            "loss": loss,
+            "loss_q": loss_q,
+            "entropy": entropy,
+            "loss_policy": loss_f + loss_bc,
+            "loss_f": loss_f,
+            "loss_bc": loss_bc,
+            "explained_variance": explained_variance,
+            "norm_grads": tf.norm(gradient),
+        }
         if self.trust_region:
-            k_dot_g = tf.reduce_sum(k * gain, axis=1)
-            statistics += [tf.norm(gradient_q), tf.norm(gradient_policy), avg_norm(kept), avg_norm(k), avg_norm(gain)]
-            statistics += [tf.reduce_mean(tf.abs(k_dot_g)), tf.reduce_mean(tf.abs(adjustment))]
-        statistics.append(tf.reduce_mean(q_target - v))
+            statistics |= {
+                "norm_grads_q": tf.norm(gradient_q),
+                "norm_grads_policy": tf.norm(gradient_policy),
+                "avg_norm_grads_f": avg_norm(kept),
+                "avg_norm_k": avg_norm(k),
+                "avg_norm_g": avg_norm(gain),
+                "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
+                "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
+            }
+        statistics["advantage"] = tf.reduce_mean(q_target - v)
         gradient = clip_by_global_norm(gradient, self.max_grad_norm)
-        vector, new_state = self._optimizer.step(vector, gradient, state, batch["learning_rate"])
-        new_state[AVERAGE] = self.alpha * state[AVERAGE] + (1.0 - self.alpha) * vector
-        return vector, new_state, tf.stack(statistics)
+        vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
+        average = polyak_average(vector, state.targets[AVERAGE], self.alpha)
+        return vector, state._replace(moments=moments, targets={AVERAGE: average}), statistics
 
-    def _train(self, batches: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
+    def train(self, batches: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
         """Makes the compiled steps; returns the statistics of the first.
 
         Args:
-            batches: one for each of K steps, at most ``_steps_of_a_call``: obs [K, N · (T + 1), …], actions, rewards,
+            batches: one for each of K steps, at most ``steps_per_call``: obs [K, N · (T + 1), …], actions, rewards,
                 dones [K, N · T], mus [K, N · T, n]; with a recurrent policy also starts [K, N · (T + 1)] and, for all
                 steps, states [N, 2H].
             learning_rate: step size.
         """
         n_steps = len(batches["rewards"])
         inputs: dict[str, np.ndarray | np.generic] = {
-            name: array if name == "states" else _padded(array, self._steps_of_a_call)
+            name: array if name == "states" else _padded(array, self.steps_per_call)
             for name, array in batches.items()
         }
         inputs |= {"learning_rate": np.float32(learning_rate), "n_steps": np.int32(n_steps)}
-        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
-        self._advance(vector, state, {"the loss": statistics[:n_steps]}, f"the update at step {self.num_timesteps}")
-        return dict(zip(self._names, map(float, statistics[0]), strict=True))
+        statistics = self.run_update(self.phase, inputs)
+        return {name: float(values[0]) for name, values in statistics.items()}
+
+    def _probabilities(self, rollout: Rollout) -> np.ndarray:
+        """Probabilities of all actions when the rollout was collected, [N, T, n]."""
+        logits = rollout.distributions
+        assert logits is not None  # `acting` gives them
+        return self.train_model.sampler.probabilities(rollout.flat(logits)).reshape(logits.shape)
 
     def _sequences(self, rollout: Rollout) -> Sequences:
         """A rollout in the form of the replay buffer."""
-        logits = rollout.distributions
-        assert logits is not None  # `_acting` tells them
-        mus = self.train_model.sampler.probabilities(rollout.flat(logits)).reshape(logits.shape)
+        mus = self._probabilities(rollout)
         obs = np.concatenate([rollout.obs, rollout.last_obs[:, np.newaxis]], axis=1)
         masks = np.concatenate([rollout.starts, rollout.last_dones[:, np.newaxis]], axis=1)
         return obs, rollout.actions, rollout.rewards, mus, rollout.dones, masks
 
     def _batches(self, sequences: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-        """What `_train` takes, from the arrays [K, N, …] of `Buffer.gather`."""
+        """What `train` takes, from the arrays [K, N, …] of `Buffer.gather`."""
         obs, actions, rewards, mus, dones, masks = (
             array.reshape(len(array), -1, *array.shape[3:]) for array in sequences
         )
@@ -359,7 +359,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             batches |= {"starts": masks.astype(np.float32), "states": self.initial_state}
         return batches
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         self._episodes.extend(zip((total for _, total in rollout.episodes), rollout.episode_lengths, strict=True))
         schedule, buffer = self.learning_rate_schedule, self.replay_buffer
         assert schedule is not None  # since the start of training
@@ -367,22 +367,25 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         new = self._sequences(rollout)
         # What is not finite stops training now; it must not come back out of the buffer.
         if buffer is None or not all(np.isfinite(array).all() for array in new if array.dtype.kind == "f"):
-            statistics = self._train(self._batches(array[np.newaxis] for array in new), learning_rate)
+            statistics = self.train(self._batches(array[np.newaxis] for array in new), learning_rate)
         else:
             buffer.put(*new)
             which = buffer.newest()
             if buffer.has_atleast(self.replay_start):
                 replayed = buffer.sample_indices(self.generator.poisson(self.replay_ratio), self.generator)
                 which = np.concatenate([which, replayed])
-            calls = np.split(which, range(self._steps_of_a_call, len(which), self._steps_of_a_call))
-            statistics, *_ = [self._train(self._batches(buffer.gather(idx)), learning_rate) for idx in calls]
-        if training.writer is not None:
-            statistics |= {"rewards": float(np.mean(rollout.rewards)), "learning_rate": float(learning_rate)}
-            statistics |= {"action_probability": float(np.mean(new[3]))}
-        return statistics
+            calls = np.split(which, range(self.steps_per_call, len(which), self.steps_per_call))
+            statistics, *_ = [self.train(self._batches(buffer.gather(idx)), learning_rate) for idx in calls]
+        return statistics | {"learning_rate": float(learning_rate)}
+
+    def rollout_scalars(self, rollout: Rollout, statistics: Mapping[str, float]) -> dict[str, float]:
+        return {
+            "input_info/rewards": float(np.mean(rollout.rewards)),
+            "input_info/action_probability": float(np.mean(self._probabilities(rollout))),
+        }
 
     # ------------------------------------------------------------ learning
-    def _acting(self) -> tuple[PolicyStep, Callable[..., np.ndarray]]:
+    def acting(self) -> tuple[Callable[..., tuple[Any, ...]], Callable[..., np.ndarray]]:
         policy = self.train_model
         if not self.bootstrap_timeouts:
             return policy.step_and_distribution, policy.value
@@ -396,25 +399,37 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         value = tf.reduce_sum(tf.nn.softmax(outputs.policy) * outputs.q_value, axis=1)
         return outputs.policy, value, outputs.state if recurrent else state
 
-    def _start_training(self, training: Training) -> None:
+    def start_training(self, training: Training) -> None:
         self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
         self._first_step = self.num_timesteps
         self._episodes.clear()
         if self.replay_buffer is None and self.replay_ratio:
-            self.replay_buffer = self._make_replay_buffer()
+            self.replay_buffer = self.make_replay_buffer()
 
-    def _n_updates(self, total_timesteps: int) -> int:
+    def count_updates(self, total_timesteps: int) -> int:
         return -(-total_timesteps // self.n_batch)
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
         returns, lengths = zip(*self._episodes, strict=True) if self._episodes else ((0.0,), (0.0,))
         return {
             "total_timesteps": self.num_timesteps,
             "fps": training.fps,
             "mean_episode_length": float(np.mean(lengths)),
             "mean_episode_reward": float(np.mean(returns)),
-            **{name: statistics[name] for name in self._names[:-1]},
+            **{name: value for name, value in statistics.items() if name not in ("advantage", "learning_rate")},
         }
+
+    # ------------------------------------------------------------ files
+    def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super().training_state()
+        return state, arrays | {f"optimizer/{AVERAGE}": self.target_parameters[AVERAGE].vector.numpy()}
+
+    def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super().restore_training_state(state, arrays)
+        average = arrays[f"optimizer/{AVERAGE}"]
+        if average.shape != tuple(self.trainable.vector.shape):
+            raise ValueError(f"the file's average policy is damaged: it has shape {average.shape}")
+        self.target_parameters[AVERAGE].advance(tf.constant(average))
 
     def learn(
         self,

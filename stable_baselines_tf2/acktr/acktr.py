@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,13 +22,11 @@ from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase
-from stable_baselines_tf2.core.returns import discounted_returns, generalized_advantage_estimation
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.one_step import OneStepRLModel
 from stable_baselines_tf2.models.training import Training
-
-Tensor = Any
 
 
 class ACKTR(OneStepRLModel):
@@ -79,28 +78,18 @@ class ACKTR(OneStepRLModel):
         "async_eigen_decomp",
         "bootstrap_timeouts",
     )
-    _statistics: ClassVar[tuple[str, ...]] = (
-        "policy_loss",
-        "value_loss",
-        "policy_entropy",
-        "loss",
-        "policy_fisher",
-        "value_fisher",
-        "curvature",
-    )
-    _shown: ClassVar[tuple[str, ...]] = ("policy_entropy", "policy_loss", "value_loss")
-    _loss_tags: ClassVar[dict[str, str]] = {
+    not_saved = frozenset(("nprocs",))
+    shown_statistics: ClassVar[tuple[str, ...]] = ("policy_entropy", "policy_loss", "value_loss")
+    log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
         "policy_fisher": "loss/policy_gradient_fisher_loss",
         "value_loss": "loss/value_function_loss",
         "value_fisher": "loss/value_function_fisher_loss",
         "loss": "loss/loss",
-        "returns": "input_info/discounted_rewards",
         "learning_rate": "input_info/learning_rate",
-        "advantages": "input_info/advantage",
     }
-    _optimizer: Kfac
+    optimizer: Kfac
 
     def __init__(
         self,
@@ -150,8 +139,8 @@ class ACKTR(OneStepRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         check_number("kfac_update", self.kfac_update, 1, integer=True)
         check_number("kfac_clip", self.kfac_clip, 0.0)
         check_number("vf_fisher_coef", self.vf_fisher_coef, 0.0)
@@ -159,7 +148,7 @@ class ACKTR(OneStepRLModel):
             check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
 
     # ------------------------------------------------------------ the update
-    def _make_optimizer(self) -> Kfac:
+    def make_optimizer(self) -> Kfac:
         blocks, factors = self._example_curvature()
         return Kfac(
             self.train_model.params.shapes,
@@ -170,34 +159,35 @@ class ACKTR(OneStepRLModel):
             max_grad_norm=self.max_grad_norm,
         )
 
-    def _build_update(self) -> None:
-        small = self.train_model.compiles_well
-        self._phase, self._decomposing_phase = (
+    def build_update(self) -> None:
+        small = self.train_model.is_small
+        self.phase, self._decomposing_phase = (
             CompiledPhase(step, jit_compile=False, in_caller=small)
             for step in (self._step, partial(self._step, decompose=True))
         )
-        self._decompose = tf.function(self._optimizer.decompose, autograph=False)
+        self._decompose = tf.function(self.optimizer.decompose, autograph=False)
         self._executor = concurrent.futures.ThreadPoolExecutor(1)
         self._decomposition: tuple[State, concurrent.futures.Future[State]] | None = None  # that is under way
 
-    def _step(self, vector: Tensor, state: State, inputs: Batch, decompose: bool = False) -> tuple[Tensor, State, Any]:
+    def _step(
+        self, vector: Tensor, state: TrainingState, inputs: Batch, *, decompose: bool = False
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
             tape.watch(vector)
-            loss, fisher, statistics = self._loss(vector, inputs)
+            loss, statistics = self.loss(vector, inputs)
+            fisher = statistics["policy_fisher"] + statistics["value_fisher"]
         gradient = tape.gradient(loss, vector)
         factors = self._curvature(tape, fisher, uses)[1]
-        state = self._optimizer.accumulate(state, factors)
+        moments = self.optimizer.accumulate(state.moments, factors)
         if decompose:
-            state = self._optimizer.decompose(state)
-        vector, state = self._optimizer.step(vector, gradient, state, inputs["learning_rate"])
+            moments = self.optimizer.decompose(moments)
+        vector, moments = self.optimizer.step(vector, gradient, moments, inputs["learning_rate"])
         total = tf.add_n([tf.linalg.trace(factor) for factor in factors])
-        return vector, state, tf.stack([*statistics, total])
+        return vector, state._replace(moments=moments), statistics | {"curvature": total}
 
-    def _loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The loss, the Fisher loss, and the statistics in the order of ``_statistics`` without the last."""
-        outputs = self.train_model.with_weights(
-            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
-        )
+    def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        """The loss, and statistics: among them ``policy_fisher`` and ``value_fisher``, whose sum is the Fisher loss."""
+        outputs = self.policy_outputs(vector, batch)
         advantages = batch["returns"] - batch["values"]
         if space_kind(self.action_space) == "Box":
             advantages = losses.standardize(advantages)
@@ -211,8 +201,14 @@ class ACKTR(OneStepRLModel):
         policy_fisher = -tf.reduce_mean(neglogp)
         sample = tf.stop_gradient(outputs.value + batch["noise"])
         value_fisher = -self.vf_fisher_coef * losses.squared_error(outputs.value, sample)
-        statistics = (policy_loss, value_loss, entropy, loss, policy_fisher, value_fisher)
-        return loss, policy_fisher + value_fisher, statistics
+        return loss, {
+            "policy_loss": policy_loss,
+            "value_loss": value_loss,
+            "policy_entropy": entropy,
+            "loss": loss,
+            "policy_fisher": policy_fisher,
+            "value_fisher": value_fisher,
+        }
 
     def _curvature(
         self, tape: tf.GradientTape, fisher: Tensor, uses: dict[int, probes.Use]
@@ -233,7 +229,7 @@ class ACKTR(OneStepRLModel):
             fisher = tf.reduce_sum(outputs.distribution.logp(actions)) + tf.reduce_sum(outputs.value)
         return self._curvature(tape, fisher, uses)
 
-    def _train(self, batch: dict[str, np.ndarray], learning_rate: float, noise: np.ndarray) -> dict[str, float]:
+    def train(self, batch: dict[str, np.ndarray], learning_rate: float, noise: np.ndarray) -> dict[str, float]:
         """Runs the compiled step.
 
         Args:
@@ -241,21 +237,17 @@ class ACKTR(OneStepRLModel):
             learning_rate: step size.
             noise: standard normal numbers that sample the value function for its curvature, [B].
         """
-        inputs: dict[str, np.ndarray | np.generic] = {**batch, "learning_rate": np.float32(learning_rate)}
-        inputs["noise"] = noise
-        state = self._decomposed(self._optimizer_state)
-        decompose = not self.async_eigen_decomp and self._optimizer.is_due(int(state["kfac/updates"]) + 1)
-        phase = self._decomposing_phase if decompose else self._phase
-        vector, state, statistics = phase(self._trained.vector, state, inputs)
-        named = dict(zip(self._statistics, map(float, statistics), strict=True))
-        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
-        if self._is_pending(state):
-            self._decomposition = state, self._executor.submit(self._decompose, state)
-        return named
+        self.moments = self._decomposed(self.moments)
+        decompose = not self.async_eigen_decomp and self.optimizer.is_due(int(self.moments["kfac/updates"]) + 1)
+        inputs = {**batch, "learning_rate": np.float32(learning_rate), "noise": noise}
+        statistics = self.run_update(self._decomposing_phase if decompose else self.phase, inputs)
+        if self._is_pending(self.moments):
+            self._decomposition = self.moments, self._executor.submit(self._decompose, self.moments)
+        return {name: float(value) for name, value in statistics.items()}
 
     def _is_pending(self, state: State) -> bool:
         """Whether the curvature after this update is to be decomposed for the next."""
-        return self.async_eigen_decomp and self._optimizer.is_due(int(state["kfac/updates"]))
+        return self.async_eigen_decomp and self.optimizer.is_due(int(state["kfac/updates"]))
 
     def _decomposed(self, state: State) -> State:
         """The state with the decomposition that is pending; of a model just loaded, it has not begun."""
@@ -264,20 +256,15 @@ class ACKTR(OneStepRLModel):
         started, self._decomposition = self._decomposition, None
         return started[1].result() if started and started[0] is state else self._decompose(state)
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        rewards, last_values = rollout.rewards.T, rollout.last_values
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         if self.gae_lambda is None:
-            returns = discounted_returns(rewards, rollout.dones.T, last_values, self.gamma)
+            rollout.discounted_returns(self.gamma)
         else:
-            values, starts = rollout.values.T, rollout.starts.T
-            _, returns = generalized_advantage_estimation(
-                rewards, values, starts, last_values, rollout.last_dones, self.gamma, self.gae_lambda
-            )
-        rollout.returns = np.ascontiguousarray(returns.T, np.float32)
-        learning_rate = self._next_learning_rate()
+            rollout.advantages(self.gamma, self.gae_lambda)
+        learning_rate = self.next_learning_rate()
         noise = self.generator.standard_normal(self.n_batch, dtype=np.float32)
-        statistics = self._train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)
-        return statistics | self._told(rollout, training, learning_rate)
+        statistics = self.train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)
+        return statistics | {"learning_rate": learning_rate}
 
     def learn(
         self,

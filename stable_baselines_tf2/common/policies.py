@@ -171,6 +171,21 @@ class BasePolicy(NamedNetwork):
         """Recurrent state at the start of an episode, [n_env, …]; None if the policy has none."""
         return None
 
+    @property
+    def is_small(self) -> bool:
+        """Whether the network is small and consists of dense or recurrent layers.
+
+        XLA then compiles its training, and `ActorCriticPolicy`, `DQNPolicy` and `ContinuousPolicy` run it in NumPy to
+        act. These families find out; a policy that derives from this class alone states it.
+
+        Raises:
+            NotImplementedError: it does not.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must state whether it is small: is_small = True for dense or recurrent networks of "
+            "up to a few million weights, whose training XLA compiles; is_small = False for any other network"
+        )
+
     # ------------------------------------------------------------ the network, in TensorFlow
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
@@ -186,9 +201,13 @@ class BasePolicy(NamedNetwork):
         with _graph_code_explained(type(self)):
             super()._create()
 
+    def ensure_built(self) -> None:
+        """Creates the variables, if that has not been done."""
+        self.params  # noqa: B018 (building is the point)
+
     def _setup_init(self) -> None:
         """Builds the network; the last call of a constructor (it would be built at its first use otherwise)."""
-        self.params  # noqa: B018 (building is the point)
+        self.ensure_built()
 
     def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
         """One step of acting."""
@@ -259,8 +278,7 @@ class ActorCriticPolicy(BasePolicy):
         return None
 
     @property
-    def compiles_well(self) -> bool:
-        """Whether XLA makes training faster: dense and recurrent networks are fused, convolutions gain nothing."""
+    def is_small(self) -> bool:
         return self.architecture() is not None
 
     @property

@@ -35,7 +35,10 @@ class TrainedModel(CallbackModel, Protocol):
     verbose: int
     tensorboard_log: str | None
     ep_info_buf: deque[dict[str, Any]]  # what Monitor reported of the last episodes
-    wrapper: CallbackModel | None  # a model around this one, which callbacks see
+
+    @property
+    def wrapper(self) -> CallbackModel | None:
+        """A model around this one, which callbacks see."""
 
     @property
     def rank(self) -> int:

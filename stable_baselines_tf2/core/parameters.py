@@ -136,12 +136,23 @@ class Parameters:
         ]
 
 
-class NamedWeights(Protocol):
-    """What `JoinedParameters` asks of its parts; see `Parameters`."""
+class FlatWeights:
+    """The weights of a network that acts nowhere, as a flat vector only.
 
-    variables: list[Any]
-    names: list[str]
-    shapes: list[tuple[int, ...]]
+    Args:
+        vector: the weights, [n].
+    """
+
+    def __init__(self, vector: tf.Tensor) -> None:
+        self.vector = vector
+
+    def advance(self, vector: tf.Tensor) -> None:
+        """Takes the outcome of an update."""
+        self.vector = vector
+
+
+class Weights(Protocol):
+    """What a training phase asks of weights that it changes; see `Parameters`."""
 
     @property
     def vector(self) -> tf.Tensor:
@@ -149,6 +160,14 @@ class NamedWeights(Protocol):
 
     def advance(self, vector: tf.Tensor) -> None:
         """See `Parameters.advance`."""
+
+
+class NamedWeights(Weights, Protocol):
+    """What `JoinedParameters` asks of its parts; see `Parameters`."""
+
+    variables: list[Any]
+    names: list[str]
+    shapes: list[tuple[int, ...]]
 
     def sync(self) -> None:
         """See `Parameters.sync`."""

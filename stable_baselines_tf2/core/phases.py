@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.compiled import FlatFunction
 from stable_baselines_tf2.core.optimizers import Optimizer, State, clip_by_global_norm
+from stable_baselines_tf2.core.types import Tensor
 
-Tensor = Any
 Batch = dict[str, Tensor]
-Step = Callable[[Tensor, State, Batch], tuple[Tensor, State, Tensor]]
+Statistics = dict[str, Tensor]
+
+
+class TrainingState(NamedTuple):
+    """What an update carries along besides the weights that it trains.
+
+    An update returns all of it: ``state._replace(moments=…)`` changes a part.
+    """
+
+    moments: State  # of the optimizer
+    targets: Mapping[str, Tensor] = MappingProxyType({})  # weights of target networks, [n] each, by name
+    extra: Mapping[str, Tensor] = MappingProxyType({})  # other tensors that updates change, by name
+
+
+Step = Callable[[Tensor, TrainingState, Batch], tuple[Tensor, TrainingState, Statistics]]
 
 
 class CompiledPhase:
-    """A compiled training phase ``(weights, optimizer state, inputs) -> (weights, optimizer state, statistics)``.
+    """A compiled training phase ``(weights, state, inputs) -> (weights, state, statistics)``.
 
-    It is traced once for each combination of input shapes.
+    It is traced once for each combination of input shapes (and variant).
 
     Args:
-        function: the phase; ``inputs`` is a dictionary of tensors, the statistics are a tensor or a dictionary of them.
+        function: the phase; ``inputs`` and the statistics are dictionaries of tensors. If calls give a ``variant``, the
+            function gets it as keyword.
         jit_compile: compile with XLA. Worth its seconds of compilation where the phase loops over minibatches or time.
         in_caller: run in the calling thread. For small networks; without ``jit_compile`` only where the phase has no
             loops.
     """
 
-    def __init__(self, function: Step, jit_compile: bool, in_caller: bool) -> None:
-        self._function = tf.function(function, jit_compile=True, autograph=False) if jit_compile else function
-        self._in_caller = in_caller
-        self._traced: dict[tuple[Any, ...], tuple[_Packing, FlatFunction, list[str] | None]] = {}
+    def __init__(
+        self, function: Callable[..., tuple[Tensor, TrainingState, Statistics]], *, jit_compile: bool, in_caller: bool
+    ) -> None:
+        self._function = function
+        self._jit_compile, self._in_caller = jit_compile, in_caller
+        self._traced: dict[tuple[Any, ...], _Traced] = {}
 
     @property
     def n_traces(self) -> int:
@@ -40,39 +59,165 @@ class CompiledPhase:
         return len(self._traced)
 
     def __call__(
-        self, vector: Tensor, state: State, inputs: Mapping[str, np.ndarray | np.generic | Tensor]
-    ) -> tuple[Tensor, State, Any]:
-        """Runs the phase; the statistics come back as an array or a dictionary of arrays."""
-        slots = sorted(state)
-        key = tuple((name, value.shape, value.dtype) for name, value in inputs.items())
-        if key not in self._traced:
-            packing = _Packing(inputs)
-            arguments = [vector, *(state[slot] for slot in slots), *packing.pack(inputs)]
-            self._traced[key] = packing, *self._trace(slots, packing, [tf.constant(value) for value in arguments])
-        packing, function, names = self._traced[key]
-        vector, *rest = function([vector, *(state[slot] for slot in slots), *packing.pack(inputs)])
-        state, statistics = dict(zip(slots, rest, strict=False)), rest[len(slots) :]
-        if names is None:
-            return vector, state, statistics[0].numpy()
-        return vector, state, {name: array.numpy() for name, array in zip(names, statistics, strict=True)}
+        self,
+        vector: Tensor,
+        state: TrainingState,
+        inputs: Mapping[str, np.ndarray | np.generic | Tensor],
+        variant: Hashable = None,
+    ) -> tuple[Tensor, TrainingState, dict[str, np.ndarray]]:
+        """Runs the phase.
 
-    def _trace(
-        self, slots: list[str], packing: _Packing, arguments: list[Tensor]
-    ) -> tuple[FlatFunction, list[str] | None]:
-        """The traced function, and the names of its statistics (None for a single tensor)."""
-        names: list[str] | None = None
+        Args:
+            vector: weights, [n].
+            state: the state; of the same structure in all calls.
+            inputs: arrays or tensors by name.
+            variant: what is decided when the phase is traced, rather than by an input; None for nothing.
+
+        Returns:
+            New weights, new state, and the statistics as arrays by name.
+
+        Raises:
+            ValueError: the function does not return the whole state.
+            TypeError: its statistics are not a dictionary of tensors.
+        """
+        key = (variant, *((name, value.shape, value.dtype) for name, value in inputs.items()))
+        traced = self._traced.get(key)
+        if traced is None:
+            function = self._function if variant is None else partial(self._function, variant=variant)
+            traced = self._traced[key] = _Traced(
+                function, vector, state, inputs, jit_compile=self._jit_compile, in_caller=self._in_caller
+            )
+        return traced(vector, state, inputs)
+
+
+class _Traced:
+    """A phase, traced for the shapes of its inputs."""
+
+    def __init__(
+        self,
+        function: Callable[..., tuple[Tensor, TrainingState, Statistics]],
+        vector: Tensor,
+        state: TrainingState,
+        inputs: Mapping[str, Any],
+        *,
+        jit_compile: bool,
+        in_caller: bool,
+    ) -> None:
+        self._slots = [sorted(part) for part in state]
+        self._packing = _Packing(inputs)
+        self._results: _Results  # known once the function has been traced
+        if jit_compile:
+            function = tf.function(function, jit_compile=True, autograph=False)
 
         def flat(vector: Tensor, *rest: Tensor) -> list[Tensor]:
-            nonlocal names
-            state = dict(zip(slots, rest[: len(slots)], strict=True))
-            inputs = packing.unpack(rest[len(slots) :])
-            vector, state, statistics = self._function(vector, state, inputs)
-            values = [statistics]
-            if isinstance(statistics, dict):
-                names, values = list(statistics), list(statistics.values())
-            return [vector, *(state[slot] for slot in slots), *values]
+            before, given = self._state(list(rest))
+            vector, after, statistics = function(vector, before, self._packing.unpack(given))
+            check_whole("the training phase", before, after)
+            check_statistics("the training phase", statistics)
+            self._results = _Results(statistics)
+            return [vector, *self._flat(after), *self._results.pack(statistics)]
 
-        return FlatFunction(flat, arguments, self._in_caller), names
+        arguments = [vector, *self._flat(state), *self._packing.pack(inputs)]
+        self._call = FlatFunction(flat, [tf.constant(value) for value in arguments], in_caller)
+
+    def _flat(self, state: TrainingState) -> list[Tensor]:
+        return [part[slot] for part, slots in zip(state, self._slots, strict=True) for slot in slots]
+
+    def _state(self, tensors: list[Tensor]) -> tuple[TrainingState, list[Tensor]]:
+        """The state at the beginning of a list of tensors, and the rest of the list."""
+        moments, targets, extra = self._slots
+        first, second = len(moments), len(moments) + len(targets)
+        end = second + len(extra)
+        state = TrainingState(
+            dict(zip(moments, tensors[:first], strict=True)),
+            dict(zip(targets, tensors[first:second], strict=True)),
+            dict(zip(extra, tensors[second:end], strict=True)),
+        )
+        return state, tensors[end:]
+
+    def __call__(
+        self, vector: Tensor, state: TrainingState, inputs: Mapping[str, Any]
+    ) -> tuple[Tensor, TrainingState, dict[str, np.ndarray]]:
+        vector, *rest = self._call([vector, *self._flat(state), *self._packing.pack(inputs)])
+        state, packed = self._state(rest)
+        return vector, state, self._results.unpack(packed)
+
+
+def check_whole(what: str, before: TrainingState, after: Any) -> None:
+    """Checks that a function that changes a state returns all of it.
+
+    Raises:
+        ValueError: it does not; the message names what is missing.
+    """
+    if not isinstance(after, TrainingState):
+        raise ValueError(
+            f"{what} must return its state as a TrainingState, not as a {type(after).__name__}: "
+            "return state._replace(moments=…)"
+        )
+    for part, own, returned in zip(TrainingState._fields, before, after, strict=True):
+        if set(own) != set(returned):
+            missing, unknown = sorted(set(own) - set(returned)), sorted(set(returned) - set(own))
+            raise ValueError(
+                f"{what} returns another state than it was given: "
+                + "; ".join(
+                    f"{text} {', '.join(names)} among its {part}"
+                    for text, names in (("it lacks", missing), ("it adds", unknown))
+                    if names
+                )
+                + ". Return the whole state, as in `state | {…}` for the moments of an optimizer"
+            )
+
+
+def check_statistics(what: str, statistics: Any) -> None:
+    """Checks what a function returns as statistics.
+
+    Raises:
+        TypeError: they are not a dictionary of tensors by name.
+    """
+    if not isinstance(statistics, dict) or not all(
+        isinstance(name, str) and tf.is_tensor(value) for name, value in statistics.items()
+    ):
+        raise TypeError(f"{what} must return its statistics as a dictionary of tensors by name, not {statistics!r}")
+
+
+class _Results:
+    """The statistics of a phase, whose floats leave it side by side in one array: each array costs 10 microseconds."""
+
+    MAX_SIZE = 1 << 13  # numbers of one statistic; copying more than this costs more than it saves
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._names = list(statistics)
+        self._packed = [
+            name
+            for name, value in statistics.items()
+            if value.dtype == tf.float32
+            and value.shape.is_fully_defined()
+            and value.shape.num_elements() <= self.MAX_SIZE
+        ]
+        self._alone = [name for name in statistics if name not in self._packed]
+        self._shapes = [tuple(statistics[name].shape) for name in self._packed]
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes]).tolist()
+        self._places = list(zip([0, *ends], ends, strict=False))
+
+    def pack(self, statistics: Statistics) -> list[Tensor]:
+        """The statistics as few tensors, in a compiled function."""
+        alone = [statistics[name] for name in self._alone]
+        if not self._packed:
+            return alone
+        if not any(self._shapes):  # numbers only
+            return [tf.stack([statistics[name] for name in self._packed]), *alone]
+        return [tf.concat([tf.reshape(statistics[name], (-1,)) for name in self._packed], axis=0), *alone]
+
+    def unpack(self, tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
+        """The statistics as arrays by name."""
+        found: dict[str, np.ndarray] = {}
+        if self._packed:
+            flat, *tensors = tensors
+            array = flat.numpy()
+            for name, (start, end), shape in zip(self._packed, self._places, self._shapes, strict=True):
+                found[name] = array[start:end].reshape(shape) if shape else array[start]
+        found |= {name: tensor.numpy() for name, tensor in zip(self._alone, tensors, strict=True)}
+        return {name: found[name] for name in self._names}
 
 
 class _Packing:
@@ -112,18 +257,30 @@ class _Packing:
 
 
 def gradient_step(
-    loss: Callable[[Tensor], tuple[Tensor, Sequence[Tensor]]],
+    loss: Callable[[Tensor], tuple[Tensor, Statistics]],
     optimizer: Optimizer,
     vector: Tensor,
-    state: State,
+    moments: State,
     learning_rate: Tensor,
     max_grad_norm: float | None = None,
     transform: Callable[[Tensor], Tensor] | None = None,
-) -> tuple[Tensor, State, Tensor]:
-    """One step of gradient descent on ``loss(vector) -> (scalar, statistics)``; ``transform`` changes its gradient.
+) -> tuple[Tensor, State, Statistics]:
+    """One step of gradient descent on a loss.
+
+    Args:
+        loss: ``(weights) -> (scalar, statistics by name)``.
+        optimizer: makes the step.
+        vector: weights, [n].
+        moments: the optimizer's state.
+        learning_rate: learning rate.
+        max_grad_norm: maximum gradient norm (global clipping); None disables it.
+        transform: changes the gradient, before it is clipped.
 
     Returns:
-        New weights, new optimizer state, and the statistics [k] from before the step.
+        New weights, the new state of the optimizer, and the statistics from before the step.
+
+    Raises:
+        ValueError: the optimizer returns only part of its state.
     """
     with tf.GradientTape() as tape:
         tape.watch(vector)
@@ -132,91 +289,104 @@ def gradient_step(
     if transform is not None:
         gradient = transform(gradient)
     gradient = clip_by_global_norm(gradient, max_grad_norm)
-    vector, state = optimizer.step(vector, gradient, state, learning_rate)
-    return vector, state, tf.stack(list(statistics))
+    vector, new_moments = optimizer.step(vector, gradient, moments, learning_rate)
+    check_whole(f"{type(optimizer).__name__}.step()", TrainingState(moments), TrainingState(new_moments))
+    return vector, new_moments, statistics
 
 
 def minibatch_steps(
     step: Step,
     vector: Tensor,
-    state: State,
+    state: TrainingState,
     rollout: Batch,
     rows: Tensor,
     per_sequence: Batch,
     sequences: Tensor,
-    n_statistics: int,
-) -> tuple[Tensor, State, Tensor]:
+) -> tuple[Tensor, TrainingState, Statistics]:
     """One step on each of K minibatches, in a loop inside the compiled function.
 
     Args:
         step: ``(vector, state, minibatch) -> (vector, state, statistics)``.
         vector: weights.
-        state: optimizer state.
+        state: the state.
         rollout: arrays with one row for each transition, [B, …].
         rows: which rows make each minibatch, [K, M].
         per_sequence: arrays with one row for each environment (initial recurrent states); may be empty.
         sequences: which of these rows belong to each minibatch, [K, S].
-        n_statistics: number of statistics.
 
     Returns:
-        New weights, new optimizer state, statistics [K, n_statistics].
+        New weights, new state, and statistics, [K, …] each.
     """
 
     def minibatch(k: Tensor) -> Batch:
         chosen = {name: tf.gather(array, rows[k]) for name, array in rollout.items()}
         return chosen | {name: tf.gather(array, sequences[k]) for name, array in per_sequence.items()}
 
-    return _loop(step, vector, state, minibatch, rows.shape[0], n_statistics)
+    return _loop(step, vector, state, minibatch, rows.shape[0])
 
 
 def consecutive_steps(
-    step: Step, vector: Tensor, state: State, batches: Batch, n_statistics: int, n_steps: Tensor | None = None
-) -> tuple[Tensor, State, Tensor]:
+    step: Step, vector: Tensor, state: TrainingState, batches: Batch, n_steps: Tensor | None = None
+) -> tuple[Tensor, TrainingState, Statistics]:
     """One step on each of K batches.
 
     Args:
         step: ``(vector, state, batch) -> (vector, state, statistics)``.
         vector: weights.
-        state: optimizer state.
+        state: the state.
         batches: what the steps take, each array [K, …].
-        n_statistics: number of statistics of one step.
         n_steps: how many of the batches count, 1 to K; the statistics of the others are zeros. All count if None.
 
     Returns:
-        New weights, new optimizer state, statistics [K, n_statistics].
+        New weights, new state, and statistics, [K, …] each.
     """
-    only = next(iter(batches.values())).shape[0] == 1  # then a slice would be a copy
-    return _loop(
-        step,
-        vector,
-        state,
-        lambda k: {name: tf.squeeze(array, 0) if only else array[k] for name, array in batches.items()},
-        next(iter(batches.values())).shape[0],
-        n_statistics,
-        n_steps,
-    )
+    n_batches = next(iter(batches.values())).shape[0]
+
+    def batch(k: Tensor) -> Batch:
+        if n_batches == 1:  # then a slice would be a copy
+            return {name: tf.squeeze(array, 0) for name, array in batches.items()}
+        return {name: array[k] for name, array in batches.items()}
+
+    return _loop(step, vector, state, batch, n_batches, n_steps)
 
 
 def _loop(
     step: Step,
     vector: Tensor,
-    state: State,
+    state: TrainingState,
     batch: Callable[[Any], Batch],
     most: int,
-    n_statistics: int,
     n_steps: Tensor | None = None,
-) -> tuple[Tensor, State, Tensor]:
+) -> tuple[Tensor, TrainingState, Statistics]:
     """``n_steps`` steps (``most`` if None), on ``batch(0)`` and so on."""
-    if most == 1:
-        vector, state, values = step(vector, state, batch(0))
-        return vector, state, values[tf.newaxis]
 
-    def body(k: Tensor, vector: Tensor, state: State, statistics: Tensor) -> tuple[Tensor, Tensor, State, Tensor]:
-        vector, state, values = step(vector, state, batch(k))
-        return k + 1, vector, state, tf.tensor_scatter_nd_update(statistics, [[k]], values[tf.newaxis])
+    def checked(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        vector, after, statistics = step(vector, state, batch)
+        check_whole("a gradient step", state, after)
+        check_statistics("a gradient step", statistics)
+        return vector, TrainingState(*map(dict, after)), statistics
+
+    state = TrainingState(*map(dict, state))
+    if most == 1:
+        vector, state, statistics = checked(vector, state, batch(0))
+        return vector, state, {name: value[tf.newaxis] for name, value in statistics.items()}
+    # Traced before the loop, which has to know what the step gives, and called in it.
+    compiled = tf.function(checked, autograph=False)
+    traced = compiled.get_concrete_function(vector, state, batch(0))
+    start = {name: tf.zeros((most, *out.shape), out.dtype) for name, out in traced.structured_outputs[2].items()}
+
+    def body(
+        k: Tensor, vector: Tensor, state: TrainingState, statistics: Statistics
+    ) -> tuple[Tensor, Tensor, TrainingState, Statistics]:
+        vector, state, values = compiled(vector, state, batch(k))
+        statistics = {
+            name: tf.tensor_scatter_nd_update(rows, [[k]], values[name][tf.newaxis])
+            for name, rows in statistics.items()
+        }
+        return k + 1, vector, state, statistics
 
     end = tf.constant(most) if n_steps is None else n_steps
-    loop = (tf.constant(0), vector, state, tf.zeros((most, n_statistics)))
+    loop = (tf.constant(0), vector, state, start)
     _, vector, state, statistics = tf.while_loop(lambda k, *_: k < end, body, loop)
     return vector, state, statistics
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -28,10 +28,11 @@ from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.acting import CompiledNetwork
 from stable_baselines_tf2.core.checks import check_number
-from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms, polyak_average
+from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms, polyak_average
 from stable_baselines_tf2.core.param_noise import WeightNoise
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.ddpg.policies import DDPGPolicy
 from stable_baselines_tf2.ddpg.statistics import (
     Moments,
@@ -46,12 +47,10 @@ from stable_baselines_tf2.ddpg.statistics import (
 )
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
-from stable_baselines_tf2.models.off_policy import Actions, _History
+from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, joined
 from stable_baselines_tf2.models.training import Training
 
 __all__ = ["DDPG", "denormalize", "normalize", "reduce_std", "reduce_var"]
-
-Tensor = Any
 
 
 class DDPG(ContinuousControlModel):
@@ -126,9 +125,9 @@ class DDPG(ContinuousControlModel):
         "random_exploration",
         "bootstrap_timeouts",
     )
-    _over_processes: ClassVar[bool] = True
-    _tables_by_episodes: ClassVar[bool] = False
-    _loss_names = ("actor_loss", "critic_loss", "critic_target")
+    not_saved = frozenset(("memory_policy", "eval_env", "render", "render_eval"))
+    uses_mpi: ClassVar[bool] = True
+    tables_by_episodes: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -211,15 +210,15 @@ class DDPG(ContinuousControlModel):
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_rates(self) -> None:
+    def check_rates(self) -> None:
         check_number("actor_lr", self.actor_lr, 0.0)
         check_number("critic_lr", self.critic_lr, 0.0)
 
-    def _check_arguments(self) -> None:
+    def check_arguments(self) -> None:
         for name in ("nb_train_steps", "nb_rollout_steps", "nb_eval_steps", "param_noise_adaption_interval"):
             check_number(name, getattr(self, name), 1, integer=True)
         self.train_freq, self.gradient_steps = self.nb_rollout_steps, self.nb_train_steps
-        super()._check_arguments()
+        super().check_arguments()
         check_number("critic_l2_reg", self.critic_l2_reg, 0.0)
         if self.clip_norm is not None:
             check_number("clip_norm", self.clip_norm, float(np.finfo(np.float32).tiny))
@@ -235,41 +234,44 @@ class DDPG(ContinuousControlModel):
         if self.normalize_observations and space_kind(self.observation_space) not in ("Box", "MultiBinary"):
             raise ValueError(f"normalize_observations: observations of {self.observation_space} are no quantities")
         if self.eval_env is not None:
-            self.eval_env = self._wrap_env(self.eval_env)
+            self.eval_env = self.wrap_env(self.eval_env)
             for kind in ("observation_space", "action_space"):
                 own, other = getattr(self, kind), as_gymnasium_space(getattr(self.eval_env, kind))
                 if not spaces_equal(own, other):
                     raise ValueError(f"eval_env: its {kind} is {other}, but the model's is {own}")
 
-    def _build_networks(self) -> None:
+    def build_networks(self) -> None:
         if self.enable_popart and not self.normalize_returns:
             warnings.warn("enable_popart has no effect without normalize_returns", stacklevel=2)
         shape = self.observation_space.shape or ()
         self.obs_rms = RunningStatistics("obs_rms", shape) if self.normalize_observations else None
         self.ret_rms = RunningStatistics("ret_rms") if self.normalize_returns else None
-        self.policy_tf, self.target_policy = self._network(), self._network("target")
+        self.policy_tf, self.target_policy = self.make_network(), self.make_network("target")
         perturbed = (
-            [] if self.param_noise is None else [self._network("noise", True), self._network("noise_adapt", True)]
+            []
+            if self.param_noise is None
+            else [self.make_network("noise", only_acts=True), self.make_network("noise_adapt", only_acts=True)]
         )
         self._observations = NormalizedObservations(
             self.policy_tf.preprocessor, self.obs_rms, *map(float, self.observation_range)
         )
         for network in (self.policy_tf, self.target_policy, *perturbed):
             network.preprocessor = self._observations
-        trained, target = self._trained, self.target_policy.params
-        self._followed(target)
+        trained, target = self.trainable, self.target_policy.params
+        self.link_targets(target)
         if perturbed:
             self.param_noise_actor, self.adaptive_param_noise_actor = perturbed
             self._weight_noise = WeightNoise(trained, perturbed[0].params, lambda name: "LayerNorm" not in name)
         statistics = [sums for sums in (self.obs_rms, self.ret_rms) if sums is not None]
         networks = [self.policy_tf, *perturbed, self.target_policy]
-        self._all_parameters = JoinedParameters(*(network.params for network in networks), *statistics)
+        self.all_parameters = JoinedParameters(*(network.params for network in networks), *statistics)
         self.target_params = target.variables
-        self._companions = {"target": target} | ({} if self.ret_rms is None else {"ret_rms": self.ret_rms})
-        self._set_optimizer(Adam())
+        self.target_parameters = {"target": target}
+        self.extra_parameters = {} if self.ret_rms is None else {"ret_rms": self.ret_rms}
+        self.set_optimizer(Adam())
 
         regularized = ["b" not in name and "qf_output" not in name and "/qf/" in name for name in trained.names]
-        self._regularized = np.repeat(np.array(regularized, np.float32), trained.sizes)
+        self.regularized_weights = np.repeat(np.array(regularized, np.float32), trained.sizes)
         outputs = [name for name in trained.names if "qf_output" in name]
         if self.enable_popart and self.normalize_returns and len(outputs) != 2:
             raise ValueError("enable_popart: the critic's last layer must be called qf_output, with weights and biases")
@@ -282,45 +284,49 @@ class DDPG(ContinuousControlModel):
             inputs = policy.preprocessor.tensor(obs)
             return policy.make_critic(inputs, policy.make_actor(inputs) if actions is None else actions)[:, 0]
 
-    def _q(self, normalized: Any, returns: Moments | RunningStatistics | None) -> Any:
+    def denormalized_q(self, normalized: Any, returns: Moments | RunningStatistics | None) -> Any:
         """What the critic's output stands for, [B]."""
         clip = np.clip if isinstance(normalized, np.ndarray) else tf.clip_by_value
         return denormalize(clip(normalized, *self.return_range), returns)
 
-    def _target_q(self, target: Tensor, batch: Batch, returns: Moments | None) -> Tensor:
+    def target_q(self, target: Tensor, batch: Batch, returns: Moments | None) -> Tensor:
         """``r + γ (1 - done) Q'(s', π'(s'))``, [B]."""
         q_t = denormalize(self._normalized_q(self.target_policy, target, batch["next_obs"]), returns)
         return losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)
 
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         """One step; statistics are the two losses and the mean target of the critic."""
-        policy, target = self.policy_tf, state["target"]
-        returns = moments(state["ret_rms"]) if self.normalize_returns else None
-        target_q = self._target_q(target, batch, returns)
+        policy, target = self.policy_tf, state.targets["target"]
+        returns = moments(state.extra["ret_rms"]) if self.normalize_returns else None
+        target_q = self.target_q(target, batch, returns)
         if returns is not None and self.enable_popart:
-            sums = updated_sums(state["ret_rms"], target_q)
-            state = state | {"ret_rms": sums}
+            sums = updated_sums(state.extra["ret_rms"], target_q)
+            state = state._replace(extra={"ret_rms": sums})
             vector, target = (self._rescaled(weights, returns, moments(sums)) for weights in (vector, target))
             returns = moments(sums)
-        goal = tf.clip_by_value(normalize(target_q, returns), *self.return_range)
+        normalized_target = tf.clip_by_value(normalize(target_q, returns), *self.return_range)
         with tf.GradientTape() as tape:
             tape.watch(vector)
-            critic_loss = losses.squared_error(self._normalized_q(policy, vector, batch["obs"], batch["actions"]), goal)
+            normalized_q = self._normalized_q(policy, vector, batch["obs"], batch["actions"])
+            critic_loss = losses.squared_error(normalized_q, normalized_target)
             if self.critic_l2_reg > 0.0:
-                critic_loss += 0.5 * self.critic_l2_reg * tf.reduce_sum(self._regularized * tf.square(vector))
+                critic_loss += 0.5 * self.critic_l2_reg * tf.reduce_sum(self.regularized_weights * tf.square(vector))
             actions = policy.with_weights(vector, batch["obs"])
             # The critic judges the actor's actions, but must not learn from them.
-            q = self._q(self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns)
+            q = self.denormalized_q(self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns)
             actor_loss = -tf.reduce_mean(q)
             loss = actor_loss + critic_loss  # no weight matters to both
         gradient = tape.gradient(loss, vector)
         if self.clip_norm is not None:
-            gradient = clip_by_norms(gradient, self._trained.sizes, self.clip_norm)
+            gradient = clip_by_norms(gradient, self.trainable.sizes, self.clip_norm)
         gradient = distributed.allreduce_sum_tensor(gradient) / distributed.size()
-        rates = tf.repeat(batch["learning_rate"], [self._n_actor, vector.shape[0] - self._n_actor])
-        vector, moved = self._optimizer.step(vector, gradient, state, rates)
-        state = state | moved | {"target": polyak_average(target, vector, self.tau)}
-        return vector, state, tf.stack([actor_loss, critic_loss, tf.reduce_mean(target_q)])
+        rates = tf.repeat(batch["learning_rate"], [self.n_actor, vector.shape[0] - self.n_actor])
+        vector, adam = self.optimizer.step(vector, gradient, state.moments, rates)
+        state = state._replace(moments=adam, targets={"target": polyak_average(target, vector, self.tau)})
+        statistics = {"actor_loss": actor_loss, "critic_loss": critic_loss, "critic_target": tf.reduce_mean(target_q)}
+        return vector, state, statistics
 
     def _rescaled(self, vector: Tensor, before: Moments, now: Moments) -> Tensor:
         """Weights with which the critic says the same under other statistics of returns (Pop-Art)."""
@@ -330,46 +336,46 @@ class DDPG(ContinuousControlModel):
         bias = (bias * before.std + before.mean - now.mean) / now.std
         return tf.concat([vector[: place.start], weights, bias, vector[place.stop :]], axis=0)
 
-    def _rate(self, progress: float) -> Any:
+    def learning_rate_at(self, progress_remaining: float) -> Any:
         return np.array([self.actor_lr, self.critic_lr], np.float32)
 
-    def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
+    def run_phase(self, batches: dict[str, Any], variant: Hashable = None) -> dict[str, np.ndarray]:
         self._observations.sync()
-        return super()._run_phase(batches)
+        return super().run_phase(batches, variant)
 
-    def _train(self, n_steps: int, training: Training) -> None:
+    def train(self, n_steps: int, training: Training) -> None:
         report = self._report
         if report is not None:
-            report.q_values.append(self._values(np.concatenate(report.obs)))
+            report.q_values.append(self.critic_values(np.concatenate(report.obs)))
             report.obs = []
         interval = n_steps if self._weight_noise is None else self.param_noise_adaption_interval
         statistics, distances = [], []
         for first in range(0, n_steps, interval):
             if self._weight_noise is not None:
-                distances.append(self._adapt_noise(self._sample(1)[0]["obs"][0]))
-            for part in self._parts(np.arange(first, min(first + interval, n_steps))):
-                batches = self._sample(len(part))[0]
-                statistics.append(self._update(batches, self._rate(training.progress)))
-        self._last_phase = np.concatenate(statistics), self._step_numbers(n_steps)
-        self._n_updates += n_steps
+                distances.append(self.adapt_noise(self.sample(1)[0]["obs"][0]))
+            for part in self.chunks(np.arange(first, min(first + interval, n_steps))):
+                batches = self.sample(len(part))[0]
+                statistics.append(self.update(batches, self.learning_rate_at(training.progress_remaining)))
+        self.last_statistics = self.summarize(joined(statistics), self.step_numbers(n_steps))
+        self.n_updates += n_steps
         training.update += n_steps // self.gradient_steps
         if training.writer is not None:
             self._log(training, batches)
         evaluated = None if self._evaluation is None else self._evaluation.run(self)
         if report is not None:
             report.sample = report.sample or {name: batches[name][0] for name in ("obs", "actions")}
-            report.infos, report.distances = self._infos, distances
+            report.infos, report.distances = self.last_statistics, distances
             if evaluated is not None:
-                report.eval_q_values.append(self._values(evaluated))
+                report.eval_q_values.append(self.critic_values(evaluated))
 
     def _log(self, training: Training, batches: dict[str, np.ndarray]) -> None:
         stddev = 0.0 if self.param_noise is None else self.param_noise.current_stddev
         scalars = {
-            "loss/critic_target": self._infos["critic_target"],
+            "loss/critic_target": self.last_statistics["critic_target"],
             "input_info/rewards": float(batches["rewards"].mean()),
             "input_info/param_noise_stddev": stddev,
-            "Adam_mpi/actor_loss": self._infos["actor_loss"],
-            "Adam_mpi/critic_loss": self._infos["critic_loss"],
+            "Adam_mpi/actor_loss": self.last_statistics["actor_loss"],
+            "Adam_mpi/critic_loss": self.last_statistics["critic_loss"],
         }
         histograms = {}
         if self.full_tensorboard_log:
@@ -380,47 +386,47 @@ class DDPG(ContinuousControlModel):
         training.log_update(scalars, histograms)
 
     # ------------------------------------------------------------ exploration
-    def _perturb(self, copy: DDPGPolicy, noise: np.ndarray | None = None) -> None:
+    def perturb(self, copy: DDPGPolicy, noise: np.ndarray | None = None) -> None:
         """Sets a copy of the actor to the actor's weights with noise, standard normals that are drawn if None."""
         assert self._weight_noise is not None and self.param_noise is not None
         noise = self._weight_noise.draw(self.generator) if noise is None else noise
         self._weight_noise.perturb(copy.params, noise, self.param_noise.current_stddev)
 
-    def _adapt_noise(self, obs: np.ndarray, noise: np.ndarray | None = None) -> float:
+    def adapt_noise(self, obs: np.ndarray, noise: np.ndarray | None = None) -> float:
         """Measures how far noise of the current scale moves the actions, and adapts the scale.
 
         Args:
             obs: raw observations, [B, …].
-            noise: see `_perturb`.
+            noise: see `perturb`.
 
         Returns:
             The root mean square difference of actions, on average over the processes.
         """
         assert self.param_noise is not None
-        self._perturb(self.adaptive_param_noise_actor, noise)
+        self.perturb(self.adaptive_param_noise_actor, noise)
         difference = self.policy_tf.step(obs) - self.adaptive_param_noise_actor.step(obs)
         distance = float(distributed.allreduce_mean(np.sqrt(np.mean(np.square(difference)))))
         self.param_noise.adapt(distance)
         return distance
 
-    def _policy_actions(self, obs: np.ndarray) -> np.ndarray:
+    def policy_actions(self, obs: np.ndarray) -> np.ndarray:
         return (self.policy_tf if self._weight_noise is None else self.param_noise_actor).step(obs)
 
-    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+    def explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
         if self._weight_noise is not None and starts.any():
-            self._perturb(self.param_noise_actor)
-        actions, taken = super()._explore(obs, starts)
+            self.perturb(self.param_noise_actor)
+        actions, taken = super().explore(obs, starts)
         if self._report is not None:
             self._report.obs.append(obs)
             self._report.actions.append(actions)
         return actions, taken
 
-    def _predicted(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
+    def predicted_actions(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
         if self._weight_noise is None or deterministic:
-            return super()._predicted(obs, deterministic)
-        return self._with_action_noise(self.param_noise_actor.step(obs))
+            return super().predicted_actions(obs, deterministic)
+        return self.with_action_noise(self.param_noise_actor.step(obs))
 
-    def _store(
+    def store(
         self,
         obs: np.ndarray,
         actions: np.ndarray,
@@ -429,28 +435,28 @@ class DDPG(ContinuousControlModel):
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
-        super()._store(obs, actions, rewards * self.reward_scale, next_obs, dones, infos)
+        super().store(obs, actions, rewards * self.reward_scale, next_obs, dones, infos)
         if self.obs_rms is not None:
             self.obs_rms.update(obs)
 
     # ------------------------------------------------------------ learning
-    def _start_training(self, training: Training) -> None:
-        self._check_arguments()
-        super()._start_training(training)
+    def start_training(self, training: Training) -> None:
+        self.check_arguments()
+        super().start_training(training)
         if distributed.size() > 1:
-            for part in self._all_parameters.parts:
+            for part in self.all_parameters.parts:
                 part.advance(tf.constant(distributed.broadcast(part.vector.numpy())))
-            state = self._optimizer_state.items()
-            self._optimizer_state = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
+            state = self.moments.items()
+            self.moments = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
         self._evaluation = None if self.eval_env is None else _Evaluation(self.eval_env)
-        self._report = None if self._table_interval(training) is None else _Report()
+        self._report = None if self.table_interval(training) is None else _Report()
 
-    def _after_step(self, first_step: int, training: Training, history: _History) -> None:
+    def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
         if self.render and distributed.rank() == 0:
             self.env.render()
         report = self._report
-        if report is not None and self._passed_interval(training, report.last_update, training.update):
-            self._log_table(training, history, self._epoch(training, history, report))
+        if report is not None and self.passed_interval(training, report.last_update, training.update):
+            self.log_table(training, history, self._epoch(training, history, report))
             n_evaluated = 0 if self._evaluation is None else len(self._evaluation.returns)
             self._report = report.next(training.update, history.n_episodes, n_evaluated)
 
@@ -470,20 +476,20 @@ class DDPG(ContinuousControlModel):
         )
 
     # ------------------------------------------------------------ logs
-    def _values(self, obs: np.ndarray) -> np.ndarray:
+    def critic_values(self, obs: np.ndarray) -> np.ndarray:
         """What the critic says of the actor's actions, [B], for raw observations [B, …]."""
         if self._value_network is None:
             forward = partial(self._normalized_q, self.policy_tf)
-            self._value_network = CompiledNetwork(forward, self._trained, self._observations.spec)
+            self._value_network = CompiledNetwork(forward, self.trainable, self._observations.spec)
         self._observations.sync()
-        return self._q(self._value_network(np.asarray(obs, self._observations.dtype)), self.ret_rms)
+        return self.denormalized_q(self._value_network(np.asarray(obs, self._observations.dtype)), self.ret_rms)
 
-    def _epoch(self, training: Training, history: _History, report: _Report) -> dict[str, Any]:
+    def _epoch(self, training: Training, history: EpisodeHistory, report: _Report) -> dict[str, Any]:
         """The table of some training phases; means over the processes, where there are several."""
         obs, actions = report.sample["obs"], report.sample["actions"]
         told = {
-            "reference_Q": self._q(self.policy_tf.value(obs, actions), self.ret_rms),
-            "reference_actor_Q": self._values(obs),
+            "reference_Q": self.denormalized_q(self.policy_tf.value(obs, actions), self.ret_rms),
+            "reference_actor_Q": self.critic_values(obs),
             "reference_action": self.policy_tf.step(obs),
             "rollout/actions": np.concatenate(report.actions),
         }
@@ -521,7 +527,7 @@ class DDPG(ContinuousControlModel):
         combined |= {"total/epochs": report.n_epochs, "total/steps": self.num_timesteps}
         return dict(sorted(combined.items()))
 
-    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+    def table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
         raise NotImplementedError  # tables are of training phases
 
 

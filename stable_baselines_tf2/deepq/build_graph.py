@@ -29,7 +29,7 @@ def build_train(
     param_noise_filter_func: Any = None,
     full_tensorboard_log: bool = False,
 ) -> NoReturn:
-    """Built the graph that trains; use ``DQN``, whose update is its method ``_gradient_step``.
+    """Built the graph that trains; use ``DQN``, whose update is its method ``gradient_step``.
 
     Raises:
         NotImplementedError: always.

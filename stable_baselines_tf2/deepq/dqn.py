@@ -8,9 +8,9 @@ for each variable. It explores by random actions, or by noise on the weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,16 +21,16 @@ from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
-from stable_baselines_tf2.core.optimizers import Adam, State, clip_by_norms
+from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.off_policy import Actions, OffPolicyRLModel
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
 MAX_GRAD_NORM = 10.0  # of each variable
 
 
@@ -91,7 +91,7 @@ class DQN(OffPolicyRLModel):
         "param_noise",
         "bootstrap_timeouts",
     )
-    _shared_inputs: ClassVar[tuple[str, ...]] = ("target",)
+    shared_inputs = (*OffPolicyRLModel.shared_inputs, "target")
 
     def __init__(
         self,
@@ -153,16 +153,15 @@ class DQN(OffPolicyRLModel):
         self.exploration: Any = None  # a schedule, once training has started
         self.beta_schedule: LinearSchedule | None = None
         self._eps: Parameters
-        self._noise: ParameterNoise | None = None
+        self.parameter_noise: ParameterNoise | None = None
         if _init_setup_model:
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
+    def check_arguments(self) -> None:
+        super().check_arguments()
         if space_kind(self.action_space) != "Discrete":
             raise ValueError(f"DQN needs a Discrete action space, not {self.action_space}")
-        check_number("learning_rate", self.learning_rate, 0.0)
         check_number("target_network_update_freq", self.target_network_update_freq, 1, integer=True)
         for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):
             check_number(name, getattr(self, name), 0.0, 1.0)
@@ -174,16 +173,16 @@ class DQN(OffPolicyRLModel):
             if self.prioritized_replay_beta_iters is not None:
                 check_number("prioritized_replay_beta_iters", self.prioritized_replay_beta_iters, 0, integer=True)
 
-    def _make_replay_buffer(self) -> ReplayBuffer:
+    def make_replay_buffer(self) -> ReplayBuffer:
         if self.prioritized_replay:
             return PrioritizedReplayBuffer(self.buffer_size, self.prioritized_replay_alpha, self.observation_space)
-        return super()._make_replay_buffer()
+        return super().make_replay_buffer()
 
-    def _build_networks(self) -> None:
+    def build_networks(self) -> None:
         def network() -> DQNPolicy:
             arguments = (None, self.observation_space, self.action_space, 1, 1, None)
             policy = make_policy(self.policy, *arguments, **self.policy_kwargs)
-            policy._setup_init()  # within the name scope, where a custom policy has not done so
+            policy.ensure_built()  # within the name scope, where a custom policy has not done so
             return policy
 
         def copy(scope: str) -> DQNPolicy:
@@ -196,35 +195,25 @@ class DQN(OffPolicyRLModel):
             perturbed = [copy("perturbed_model"), copy("adaptive_model")] if self.param_noise else []
             self.target_model = copy("target_q_func")
         self.step_model.generator = self.generator
-        self._noise = ParameterNoise(self.step_model, *perturbed) if perturbed else None
+        self.parameter_noise = ParameterNoise(self.step_model, *perturbed) if perturbed else None
         networks = [self.step_model, *perturbed, self.target_model]
-        self._all_parameters = JoinedParameters(self._eps, *(network.params for network in networks))
+        self.all_parameters = JoinedParameters(self._eps, *(network.params for network in networks))
         self.update_target()
-        self._set_optimizer(Adam())
+        self.set_optimizer(Adam())
 
     @property
-    def _policy(self) -> Any:
-        return self._built(self.step_model)
-
-    @property
-    def _parameters(self) -> JoinedParameters:
-        self._built(self.step_model)
-        return self._all_parameters
-
-    @property
-    def _trained(self) -> Parameters:
-        return self._policy.params
+    def acting_policy(self) -> Any:
+        return self.require_built(self.step_model)
 
     def update_target(self) -> None:
         """Copies the weights of Q to Q'."""
         self.target_model.params.copy_from(self.step_model.params)
 
     # ------------------------------------------------------------ the update
-    def _n_statistics(self, batch_size: int) -> int:
-        return 1 + batch_size
-
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-        """One step; statistics are the loss and the errors, [1 + B]."""
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
+        """One step; statistics are the loss and the temporal-difference errors [B]."""
         q = self.step_model.with_weights
         q_t = q(batch["target"], batch["next_obs"])  # [B, n]
         selector = q(vector, batch["next_obs"]) if self.double_q else q_t
@@ -235,56 +224,51 @@ class DQN(OffPolicyRLModel):
             tape.watch(vector)
             errors = losses.q_learning_error(q(vector, batch["obs"]), batch["actions"], target)  # [B]
             loss = tf.reduce_mean(batch["weights"] * losses.huber_loss(errors))
-        gradient = clip_by_norms(tape.gradient(loss, vector), self._trained.sizes, MAX_GRAD_NORM)
-        vector, state = self._optimizer.step(vector, gradient, state, self.learning_rate)
-        return vector, state, tf.concat([loss[tf.newaxis], errors], axis=0)
+        gradient = clip_by_norms(tape.gradient(loss, vector), self.trainable.sizes, MAX_GRAD_NORM)
+        vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
+        return vector, state._replace(moments=moments), {"loss": loss, "td_errors": errors}
 
-    def _update(self, batches: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Makes K gradient steps.
+    def update(self, batches: dict[str, Any], learning_rate: Any, variant: Hashable = None) -> dict[str, np.ndarray]:
+        """Makes K gradient steps; batches also hold importance ``weights``. See `OffPolicyRLModel.update`."""
+        target = self.target_model.params.vector
+        weights = batches["weights"].astype(np.float32)
+        return super().update(batches | {"weights": weights, "target": target}, learning_rate, variant)
 
-        Args:
-            batches: obs, actions, rewards, next_obs, dones and weights, [K, B, …].
-
-        Returns:
-            Losses [K] and temporal-difference errors [K, B].
-        """
-        inputs = {
-            **batches,
-            "weights": batches["weights"].astype(np.float32),
-            "target": self.target_model.params.vector,
-        }
-        statistics = self._run_phase(inputs)
-        return statistics[:, 0], statistics[:, 1:]
-
-    def _train(self, n_steps: int, training: Training) -> None:
-        batches, rows = self._sample(n_steps)
+    def train(self, n_steps: int, training: Training) -> None:
+        batches, rows = self.sample(n_steps)
         buffer = self.replay_buffer
         if self.beta_schedule is not None:
             batches["weights"] = buffer.weights(rows, self.beta_schedule.value(self.num_timesteps))
         else:
             batches["weights"] = np.ones(rows.shape, np.float32)
-        batch_losses, errors = self._update(batches)
+        self.current_learning_rate = self.learning_rate_at(training.progress_remaining)
+        statistics = self.update(batches, self.current_learning_rate)
+        self.n_updates += n_steps
         if self.beta_schedule is not None:
-            buffer.update_priorities(rows.ravel(), np.abs(errors).ravel() + self.prioritized_replay_eps)
+            errors = np.abs(statistics["td_errors"]).ravel()
+            buffer.update_priorities(rows.ravel(), errors + self.prioritized_replay_eps)
         if training.writer is not None:
-            self._log(training, batches, batch_losses, errors)
+            self._log(training, batches, statistics)
 
-    def _log(
-        self, training: Training, batches: dict[str, np.ndarray], batch_losses: np.ndarray, errors: np.ndarray
-    ) -> None:
-        values = {"loss/td_error": errors, "loss/loss": batch_losses, "input_info/rewards": batches["rewards"]}
-        values["input_info/importance_weights"] = batches["weights"]
+    def _log(self, training: Training, batches: dict[str, np.ndarray], statistics: dict[str, np.ndarray]) -> None:
+        values = {
+            "loss/td_error": statistics["td_errors"],
+            "loss/loss": statistics["loss"],
+            "input_info/rewards": batches["rewards"],
+            "input_info/importance_weights": batches["weights"],
+        }
         histograms = {}
         if self.full_tensorboard_log:
             histograms = {f"{tag}_distribution": array for tag, array in values.items()}
             histograms["input_info/observation"] = batches["obs"]
         training.log_update({tag: float(np.mean(array)) for tag, array in values.items()}, histograms)
 
-    def _imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
+    def imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
         return self.step_model.with_weights(vector, obs)
 
     # ------------------------------------------------------------ learning
-    def _start_training(self, training: Training) -> None:
+    def start_training(self, training: Training) -> None:
+        super().start_training(training)
         # Over all calls of `learn`, so that a further one goes on where the last one stopped.
         horizon = self.num_timesteps + training.total_timesteps
         self.exploration = LinearSchedule(
@@ -297,20 +281,20 @@ class DQN(OffPolicyRLModel):
                 horizon if iterations is None else iterations, 1.0, self.prioritized_replay_beta0
             )
 
-    def _may_train(self) -> bool:
-        return super()._may_train() and self.num_timesteps > self.learning_starts
+    def may_train(self) -> bool:
+        return super().may_train() and self.num_timesteps > self.learning_starts
 
-    def _after_step(self, first_step: int, training: Training, history: Any) -> None:
+    def after_step(self, first_step: int, training: Training, history: Any) -> None:
         interval = self.target_network_update_freq
-        if self.num_timesteps // interval > first_step // interval and self._may_train():
+        if self.num_timesteps // interval > first_step // interval and self.may_train():
             self.update_target()
 
-    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+    def explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
         eps = self._eps.vector.numpy()[0]  # that of the step before
         scheduled = np.float32(self.exploration.value(self.num_timesteps))
         policy = self.step_model
-        if self._noise is not None:
-            policy, scheduled = self._perturbed(self._noise, obs, starts, float(scheduled)), np.float32(0.0)
+        if self.parameter_noise is not None:
+            policy, scheduled = self._perturbed(self.parameter_noise, obs, starts, float(scheduled)), np.float32(0.0)
         if scheduled != eps:
             self._eps.advance(tf.constant([scheduled]))
         uniform = self.generator.random(len(obs), dtype=np.float32)
@@ -327,7 +311,7 @@ class DQN(OffPolicyRLModel):
         noise.adapt(obs, noise.draw(self.generator))
         return noise.perturbed
 
-    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+    def table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
         return {
             "steps": self.num_timesteps,
             "episodes": n_episodes,
@@ -355,17 +339,17 @@ class DQN(OffPolicyRLModel):
         return super().predict(observation, state, mask, deterministic)
 
     # ------------------------------------------------------------ files
-    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        state, arrays = super()._training_state()
-        if self._noise is not None:
-            state["param_noise"] = {"scale": self._noise.scale, "threshold": float(self._noise.threshold)}
+    def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super().training_state()
+        if self.parameter_noise is not None:
+            state["param_noise"] = {"scale": self.parameter_noise.scale, "threshold": float(self.parameter_noise.threshold)}
         return state, arrays
 
-    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        super()._restore_training_state(state, arrays)
-        if self._noise is not None:
-            self._noise.scale = float(state["param_noise"]["scale"])
-            self._noise.threshold = float(state["param_noise"]["threshold"])
+    def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super().restore_training_state(state, arrays)
+        if self.parameter_noise is not None:
+            self.parameter_noise.scale = float(state["param_noise"]["scale"])
+            self.parameter_noise.threshold = float(state["param_noise"]["threshold"])
 
 
 def epsilon_greedy(

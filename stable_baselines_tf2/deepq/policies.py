@@ -85,7 +85,7 @@ class DQNPolicy(BasePolicy):
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
     @property
-    def is_dense(self) -> bool:
+    def is_small(self) -> bool:
         """Whether the network consists of dense layers only."""
         return False
 
@@ -218,11 +218,11 @@ class FeedForwardPolicy(DQNPolicy):
         return fully_connected(x, numbered("fully_connected", len(hidden_sizes)), n_outputs)
 
     @property
-    def is_dense(self) -> bool:
+    def is_small(self) -> bool:
         return self.cnn_extractor is None and type(self).q_network is FeedForwardPolicy.q_network
 
     def _numpy_q_function(self) -> Callable[[np.ndarray], np.ndarray] | None:
-        if not self.is_dense or resolve_activation(self.act_fun).numpy is None:
+        if not self.is_small or resolve_activation(self.act_fun).numpy is None:
             return None
         action_value = self._numpy_stream("action_value")
         state_value = self._numpy_stream("state_value") if self.dueling else None

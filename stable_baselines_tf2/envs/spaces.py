@@ -153,6 +153,31 @@ def spaces_equal(first: Any, second: Any, bounds: bool = True) -> bool:
     return space_to_dict(first) == space_to_dict(second)
 
 
+def random_actions(space: gymnasium.Space, n: int, generator: np.random.Generator) -> np.ndarray:
+    """Uniformly random actions, [n, …], from a generator whose state the caller keeps.
+
+    Args:
+        space: Discrete, MultiDiscrete, MultiBinary or a bounded Box.
+        n: number of actions.
+        generator: source of random numbers.
+
+    Raises:
+        TypeError: the space is of another kind.
+        ValueError: a Box without bounds.
+    """
+    if isinstance(space, spaces.Discrete):
+        return space.start + generator.integers(space.n, size=n)
+    if isinstance(space, spaces.MultiDiscrete):
+        return space.start + generator.integers(space.nvec, size=(n, *space.nvec.shape))
+    if isinstance(space, spaces.MultiBinary):
+        return generator.integers(2, size=(n, *space.shape)).astype(np.int8)
+    if isinstance(space, spaces.Box):
+        if not space.is_bounded():
+            raise ValueError(f"there are no uniformly random actions in a Box without bounds, {space}")
+        return generator.uniform(space.low, space.high, (n, *space.shape)).astype(space.dtype)
+    raise TypeError(f"actions of {space} cannot be drawn")
+
+
 def _unbounded(bound: np.ndarray) -> np.ndarray:
     """Infinity where the bound is as large as its dtype allows."""
     bound = np.asarray(bound)

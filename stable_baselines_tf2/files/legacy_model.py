@@ -17,25 +17,11 @@ import numpy as np
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.files.pickle_objects import SHARED_PARTS, Builder, Placeholder
 from stable_baselines_tf2.files.pickle_tree import Pairs, UnsafePickle, parse
-from stable_baselines_tf2.files.recognise import NotRecognised, Recognised, recognise_policy
+from stable_baselines_tf2.files.recognise import NotRecognised, PolicyArchitecture, recognise_policy
+from stable_baselines_tf2.files.registry import ALGORITHMS
 
 Parameters = OrderedDict[str, np.ndarray] | list[np.ndarray]
 
-# What only one algorithm has among its hyperparameters; the first that is there decides.
-_SIGNS = {
-    "model_class": "HER",
-    "kfac_clip": "ACKTR",
-    "q_coef": "ACER",
-    "actor_lr": "DDPG",
-    "exploration_fraction": "DQN",
-    "optim_stepsize": "PPO1",
-    "noptepochs": "PPO2",
-    "max_kl": "TRPO",  # or GAIL
-    "lr_schedule": "A2C",
-    "target_entropy": "SAC",
-    "tau": "TD3",
-}
-_FAMILIES = {"DQN": "deepq", "SAC": "sac", "TD3": "td3", "DDPG": "ddpg"}  # of policies; the others share one
 # What some versions stored and no algorithm uses any more; objects of users among it are no reason to refuse a file.
 OBSOLETE = {"memory_policy", "reward_giver", "pretrained_weight", "checkpoint_path", "checkpoint_dir", "task_name"}
 # Arguments of policies that recognition finds out.
@@ -44,14 +30,21 @@ _STRUCTURE = {"layers", "net_arch", "n_lstm", "layer_norm", "dueling", "feature_
 
 def algorithm_of(data: Mapping[str, Any]) -> str | None:
     """Name of the algorithm that has these hyperparameters; None where that is unclear."""
-    found = next((algorithm for sign, algorithm in _SIGNS.items() if sign in data), None)
-    return "GAIL" if found == "TRPO" and data.get("using_gail") is True else found
+    if isinstance(data.get("algorithm"), str):
+        return data["algorithm"].rpartition(".")[2]
+    return _algorithm_by_hyperparameter(data)
+
+
+def _algorithm_by_hyperparameter(data: Mapping[str, Any]) -> str | None:
+    # TRPO's files hold `using_gail` as well: what counts is its value.
+    present = {key for key in data if key != "using_gail" or data[key] is True}
+    return next((name for name, algorithm in ALGORITHMS.items() if algorithm.sign in present), None)
 
 
 def policy_family(data: Mapping[str, Any]) -> str:
-    """What the algorithm's policies belong to, see `Recognised`."""
-    algorithm = algorithm_of({key: value for key, value in data.items() if key != "model_class"})
-    return _FAMILIES.get(algorithm or "", "common")
+    """What the algorithm's policies belong to, see `PolicyArchitecture`."""
+    algorithm = _algorithm_by_hyperparameter({key: value for key, value in data.items() if key != "model_class"})
+    return ALGORITHMS[algorithm].policies if algorithm else "common"
 
 
 def read_pickle(
@@ -104,7 +97,7 @@ def _weights(found: Any) -> Parameters:
 
 def recognised_policy(
     data: Mapping[str, Any], parameters: Parameters, unrestored: Mapping[str, Exception]
-) -> Recognised | NotRecognised | None:
+) -> PolicyArchitecture | NotRecognised | None:
     """The built-in policy that stands for one that could not be restored, or why there is none; None if not needed."""
     node = getattr(unrestored.get("policy"), "node", None)
     if node is None:
@@ -142,7 +135,7 @@ def complete(data: dict[str, Any], parameters: Parameters, unrestored: dict[str,
     return None
 
 
-def apply(found: Recognised, policy_kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def apply(found: PolicyArchitecture, policy_kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The class that was recognised, and its arguments together with those of the file."""
     import importlib
 

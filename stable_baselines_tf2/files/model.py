@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -15,18 +16,47 @@ from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write,
 from stable_baselines_tf2.files import legacy_model
 from stable_baselines_tf2.files.hyperparameters import load_trusted, raise_unrestored, read_data
 
+ALGORITHM = "algorithm"  # key under which files of this library name the class of their model
+
+
+def full_name(cls: type) -> str:
+    """Module and name of a class, as files hold them."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
 
 def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
-    """Compares an algorithm with the one that has the hyperparameters of a file.
+    """Compares an algorithm with the one whose model a file holds.
+
+    Files of Stable Baselines do not name it: there the hyperparameters decide.
 
     Raises:
         ValueError: it is another one.
     """
+    named = data.get(ALGORITHM)
+    if isinstance(named, str):
+        if not _is_model_of(cls, named, data):
+            raise ValueError(
+                f"the file holds a model of {named}, not of {full_name(cls)}: use {named.rpartition('.')[2]}.load()"
+            )
+        return
     found, own = legacy_model.algorithm_of(data), {base.__name__ for base in cls.__mro__}
     wrapped = legacy_model.algorithm_of({key: value for key, value in data.items() if key != "model_class"})  # by HER
     fits = not {found, wrapped}.isdisjoint(own) or {found, cls.__name__} == {"GAIL", "TRPO"}
     if found is not None and not fits:
         raise ValueError(f"the file holds a model of {found}, not of {cls.__name__}: use {found}.load()")
+
+
+def _is_model_of(cls: type, named: str, data: Mapping[str, Any]) -> bool:
+    """Whether a class, by its name in a file, is one whose models ``cls`` loads: itself, a base or a subclass."""
+    module, _, name = named.rpartition(".")
+    own = {full_name(base) for base in cls.__mro__}
+    if named in own:
+        return True
+    if "__main__" in (module, cls.__module__):  # a script's class has another module where the script is imported
+        return name in {base.__qualname__ for base in cls.__mro__}
+    found = getattr(sys.modules.get(module), name, None)
+    wrapped = data.get("model_class")  # by HER
+    return any(isinstance(other, type) and issubclass(other, cls) for other in (found, wrapped))
 
 
 def read_parameters(load_path: PathOrFile) -> Any:

@@ -41,7 +41,7 @@ _ACTIVATIONS = {
 }
 
 
-class Recognised(NamedTuple):
+class PolicyArchitecture(NamedTuple):
     """A built-in policy and arguments for it.
 
     Attributes:
@@ -70,14 +70,14 @@ class NotRecognised(ValueError):
 
 def recognise_policy(
     node: Any, parameters: Mapping[str, Any] | Sequence[Any], data: Mapping[str, Any], family: str
-) -> Recognised:
+) -> PolicyArchitecture:
     """The built-in policy that has the parameters of a file.
 
     Args:
         node: the policy in the tree of the pickle (see `unpickle.parse`): a name, or a class with its code.
         parameters: arrays by name, or in order.
         data: the hyperparameters; ``observation_space`` and ``action_space`` are used.
-        family: what the algorithm's policies belong to, see `Recognised`.
+        family: what the algorithm's policies belong to, see `PolicyArchitecture`.
 
     Raises:
         NotRecognised: none has, or more than one, or its code does more than to choose arguments.
@@ -90,7 +90,7 @@ def recognise_policy(
     arrays = list(parameters.values()) if isinstance(parameters, Mapping) else list(parameters)
     shapes = [tuple(array.shape) for array in arrays]
     given: Layout = list(zip(parameters if named else [""] * len(shapes), shapes, strict=True))
-    found: dict[str, Recognised] = {}
+    found: dict[str, PolicyArchitecture] = {}
     for candidate, layout in _candidates(family, shapes, data["observation_space"], data["action_space"]):
         if _is_layout_of(given, layout) if named else _is_shape_of(shapes, layout, family):
             found.setdefault(str(candidate), candidate)
@@ -120,7 +120,7 @@ def _is_shape_of(shapes: list[Shape], layout: Layout, family: str) -> bool:
     return shapes[: len(own)] == own
 
 
-def _has_equal_branches(policy: Recognised) -> bool:
+def _has_equal_branches(policy: PolicyArchitecture) -> bool:
     net_arch = policy.kwargs.get("net_arch")
     return net_arch is None or (isinstance(net_arch[0], dict) and net_arch[0]["pi"] == net_arch[0]["vf"])
 
@@ -177,7 +177,7 @@ def _class_name(node: Any) -> str:
 # ---------------------------------------------------------------- what the built-in policies' parameters are
 def _candidates(
     family: str, shapes: list[Shape], ob_space: spaces.Space, ac_space: spaces.Space
-) -> Iterator[tuple[Recognised, Layout]]:
+) -> Iterator[tuple[PolicyArchitecture, Layout]]:
     """Policies that are not out of the question for these shapes, with their parameters."""
     n_actions = _width(ac_space)
     images = any(len(shape) == 4 for shape in shapes)
@@ -199,7 +199,7 @@ def _candidates(
                 continue  # LnMlpPolicy always is
             kwargs["dueling"] = False
         layout = _OFF_POLICY[family](_Network(layers, layer_norm, image_shape), _width(ob_space), n_actions, dueling)
-        yield Recognised(family, kind, kwargs), layout
+        yield PolicyArchitecture(family, kind, kwargs), layout
 
 
 def _width(space: spaces.Space) -> int:
@@ -238,7 +238,7 @@ def _nature_cnn(path: str, image: Shape) -> tuple[Layout, int]:
 # ---------------------------------------------------------------- actor-critic policies
 def _actor_critics(
     shapes: list[Shape], n_inputs: int, n_actions: int, gaussian: bool, image: Shape | None
-) -> Iterator[tuple[Recognised, Layout]]:
+) -> Iterator[tuple[PolicyArchitecture, Layout]]:
     kind = "Cnn" if image else "Mlp"
     features: Layout = []
     if image:
@@ -255,7 +255,7 @@ def _actor_critics(
         ]
 
     if image:
-        yield Recognised("common", "CnnPolicy", {}), features + heads(n_inputs, n_inputs)
+        yield PolicyArchitecture("common", "CnnPolicy", {}), features + heads(n_inputs, n_inputs)
     else:
         for n_shared, n_policy, n_value in itertools.product(range(min(len(sizes), MAX_LAYERS) + 1), repeat=3):
             if n_shared + n_policy + n_value <= len(sizes):
@@ -275,14 +275,14 @@ def _actor_critics(
             if not image and layers != [64, 64]:
                 arguments["layers"] = layers
             yield (
-                Recognised("common", f"{kind}{'Ln' if layer_norm else ''}LstmPolicy", arguments),
+                PolicyArchitecture("common", f"{kind}{'Ln' if layer_norm else ''}LstmPolicy", arguments),
                 layout + _lstm(width, n_lstm, layer_norm) + heads(n_lstm, n_lstm),
             )
 
 
 def _branched(
     sizes: list[int], n_inputs: int, n_shared: int, n_policy: int, n_value: int, heads: Callable[[int, int], Layout]
-) -> tuple[Recognised, Layout]:
+) -> tuple[PolicyArchitecture, Layout]:
     """A dense policy whose first layers have these sizes, in the order of the file: shared, then in turns."""
     layout: Layout = []
     remaining = iter(sizes)
@@ -301,7 +301,7 @@ def _branched(
                 branches[branch].append(size)
     net_arch: list[Any] = [*shared, branches] if n_policy or n_value else shared
     usual = net_arch == [{"pi": [64, 64], "vf": [64, 64]}]
-    policy = Recognised("common", "MlpPolicy", {} if usual else {"net_arch": net_arch})
+    policy = PolicyArchitecture("common", "MlpPolicy", {} if usual else {"net_arch": net_arch})
     return policy, layout + heads(widths["pi"], widths["vf"])
 
 

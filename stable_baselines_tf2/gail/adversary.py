@@ -10,10 +10,9 @@ import tensorflow as tf
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.tf_layers import fully_connected, numbered
 from stable_baselines_tf2.core.network import NamedNetwork
-from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.core.phases import Batch, Statistics
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
-
-Tensor = Any
 
 
 def logsigmoid(input_tensor: Tensor) -> Tensor:
@@ -93,8 +92,8 @@ class TransitionClassifier(NamedNetwork):
         if self.obs_rms is not None:
             self.obs_rms.update(self.observations.flat_array(obs))
 
-    def losses_of(self, vector: Tensor, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """The loss, and the numbers that ``loss_name`` names.
+    def losses_of(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        """The loss, and the statistics of ``loss_name``.
 
         Args:
             vector: weights.
@@ -108,8 +107,8 @@ class TransitionClassifier(NamedNetwork):
         entropy_loss = -self.entcoeff * entropy
         generator_acc = tf.reduce_mean(tf.cast(generator < 0.0, tf.float32))
         expert_acc = tf.reduce_mean(tf.cast(expert > 0.0, tf.float32))
-        told = [generator_loss, expert_loss, entropy, entropy_loss, generator_acc, expert_acc]
-        return generator_loss + expert_loss + entropy_loss, told
+        found = (generator_loss, expert_loss, entropy, entropy_loss, generator_acc, expert_acc)
+        return generator_loss + expert_loss + entropy_loss, dict(zip(self.loss_name, found, strict=True))
 
     def _reward_of(self, vector: Tensor, observations: Tensor, actions: Tensor) -> Tensor:
         return -tf.math.log(1.0 - tf.nn.sigmoid(self.with_weights(vector, observations, actions)) + 1e-8)

@@ -8,6 +8,7 @@ discriminator, on ``d_step`` minibatches of the last rollout.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,16 @@ from stable_baselines_tf2.common.runners import episode_sums
 from stable_baselines_tf2.core.checks import check_number, require_finite
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
-from stable_baselines_tf2.core.optimizers import Adam, State
+from stable_baselines_tf2.core.optimizers import Adam
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, gradient_step
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
 from stable_baselines_tf2.models.cloning import expert_arrays
 from stable_baselines_tf2.models.training import Training
 from stable_baselines_tf2.trpo_mpi.trpo_mpi import TRPO
 
-Tensor = Any
 ADVERSARY = Adam()  # the discriminator's optimizer
 
 
@@ -63,6 +64,7 @@ class GAIL(TRPO):
         "d_stepsize",
         "using_gail",
     )
+    not_saved = frozenset(("expert_dataset",))
 
     def __init__(
         self,
@@ -88,8 +90,8 @@ class GAIL(TRPO):
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         for name in ("hidden_size_adversary", "g_step", "d_step"):
             check_number(name, getattr(self, name), 1, integer=True)
         if self.d_step > self.timesteps_per_batch:
@@ -97,30 +99,33 @@ class GAIL(TRPO):
         check_number("adversary_entcoeff", self.adversary_entcoeff, 0.0)
         check_number("d_stepsize", self.d_stepsize, 0.0)
 
-    def _build_networks(self) -> None:
-        super()._build_networks()
+    def build_networks(self) -> None:
+        super().build_networks()
         self.reward_giver = TransitionClassifier(
             self.observation_space, self.action_space, self.hidden_size_adversary, self.adversary_entcoeff
         )
-        self._all_parameters = JoinedParameters(*self._all_parameters.parts, self.reward_giver.params)
+        self.all_parameters = JoinedParameters(*self.all_parameters.parts, self.reward_giver.params)
         self._adversary_state = ADVERSARY.initial_state(sum(self.reward_giver.params.sizes))
-        self._adversary_phase = CompiledPhase(self._adversary_step, jit_compile=False, in_caller=self._n_workers == 1)
+        self._adversary_phase = CompiledPhase(self._adversary_step, jit_compile=False, in_caller=self.n_workers == 1)
 
     # ------------------------------------------------------------ the discriminator
-    def _adversary_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+    def _adversary_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         """One step on the discriminator; its statistics are those of ``loss_name``, from before."""
-        return gradient_step(
+        vector, moments, statistics = gradient_step(
             lambda vector: self.reward_giver.losses_of(vector, batch),
             ADVERSARY,
             vector,
-            state,
+            state.moments,
             batch["learning_rate"],
             transform=allreduce_mean_tensor,
         )
+        return vector, state._replace(moments=moments), statistics
 
-    def _train_adversary(
+    def train_adversary(
         self, obs: np.ndarray, actions: np.ndarray, expert_obs: np.ndarray, expert_actions: np.ndarray
-    ) -> np.ndarray:
+    ) -> dict[str, np.ndarray]:
         """One step on the discriminator, for raw observations and actions of policy and expert, [B, …].
 
         Returns:
@@ -131,14 +136,15 @@ class GAIL(TRPO):
         batch = dict(zip(("obs", "actions"), adversary.inputs(obs, actions), strict=True))
         batch |= zip(("expert_obs", "expert_actions"), adversary.inputs(expert_obs, expert_actions), strict=True)
         batch["learning_rate"] = np.float32(self.d_stepsize)
-        vector, state, statistics = self._adversary_phase(adversary.params.vector, self._adversary_state, batch)
+        before = TrainingState(self._adversary_state)
+        vector, state, statistics = self._adversary_phase(adversary.params.vector, before, batch)
         update = f"the discriminator's update at step {self.num_timesteps}"
-        require_finite({"a loss": statistics, "a weight": vector.numpy()}, update)
+        require_finite({**statistics, "a weight": vector.numpy()}, update)
         adversary.params.advance(vector)
-        self._adversary_state = state
+        self._adversary_state = dict(state.moments)
         return statistics
 
-    def _rewards(self, rollout: Rollout) -> np.ndarray:
+    def imitation_rewards(self, rollout: Rollout) -> np.ndarray:
         """The discriminator's rewards for a rollout, [N, T]."""
         actions = rollout.flat(rollout.actions)
         if space_kind(self.action_space) == "Box":
@@ -150,33 +156,31 @@ class GAIL(TRPO):
         n_steps = self.n_batch // size  # can be more than d_step, as in the original
         rows = self.generator.permutation(self.n_batch)[: n_steps * size].reshape(n_steps, size)
         obs, actions = rollout.flat(rollout.obs), rollout.flat(rollout.actions)
-        statistics = [
-            self._train_adversary(obs[chosen], actions[chosen], *self._next_expert_batch()) for chosen in rows
-        ]
-        return dict(zip(self.reward_giver.loss_name, np.mean(statistics, axis=0).tolist(), strict=True))
+        statistics = [self.train_adversary(obs[chosen], actions[chosen], *self._next_expert_batch()) for chosen in rows]
+        return {name: float(np.mean([found[name] for found in statistics])) for name in self.reward_giver.loss_name}
 
     def _next_expert_batch(self) -> tuple[np.ndarray, np.ndarray]:
         obs, actions = self.expert_dataset.get_next_batch()
-        return expert_arrays(obs, actions, self._policy.preprocessor, self.action_space)
+        return expert_arrays(obs, actions, self.acting_policy.preprocessor, self.action_space)
 
     # ------------------------------------------------------------ learning
-    def _start_training(self, training: Training) -> None:
-        super()._start_training(training)
-        self._share(self.reward_giver.params)
+    def start_training(self, training: Training) -> None:
+        super().start_training(training)
+        self.share_weights(self.reward_giver.params)
         self.expert_dataset.init_dataloader(self.n_batch // self.d_step, seed=int(self.generator.integers(2**31)))
         self._next_expert_batch()  # whether it fits, before any work is done
         self._learned_returns = np.zeros(self.n_envs)  # of the episodes that go on
         self._adversary_losses: dict[str, float] = {}
 
-    def _n_updates(self, total_timesteps: int) -> int:
+    def count_updates(self, total_timesteps: int) -> int:
         # Whole rounds, each of which ends with an update of the discriminator.
-        return self.g_step * super()._n_updates(-(-total_timesteps // self.g_step))
+        return self.g_step * super().count_updates(-(-total_timesteps // self.g_step))
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        rewards = self._rewards(rollout)
-        self._note_episodes(rollout, self._returns_of(rewards, rollout.dones))
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        rewards = self.imitation_rewards(rollout)
+        self.record_episodes(rollout, self._returns_of(rewards, rollout.dones))
         rollout.rewards = rewards + rollout.bootstraps
-        statistics = self._learn_from(rollout)
+        statistics = self.learn_from(rollout)
         if training.update % self.g_step == 0:
             self._adversary_losses = self._update_adversary(rollout)
         return statistics | self._adversary_losses
@@ -189,8 +193,8 @@ class GAIL(TRPO):
             ended += [(int(t), i, total) for t, total in zip(np.flatnonzero(dones[i]), sums, strict=True)]
         return [total for *_, total in sorted(ended)]
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
-        table = super()._table(rollout, training, statistics)
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
+        table = super().table(rollout, training, statistics)
         if self._episodes:
             table["EpTrueRewMean"] = np.mean([episode.true_reward for episode in self._episodes])
         return table | {name: statistics[name] for name in self._adversary_losses}
@@ -224,13 +228,13 @@ class GAIL(TRPO):
         return super(TRPO, self).learn(steps, callback, self.g_step, tb_log_name, reset_num_timesteps, progress_bar)
 
     # ------------------------------------------------------------ files
-    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        state, arrays = super()._training_state()
+    def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        state, arrays = super().training_state()
         arrays |= {f"adversary/{name}": value.numpy() for name, value in self._adversary_state.items()}
         return state, arrays | {f"adversary/{name}": array for name, array in self._statistics().items()}
 
-    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        super()._restore_training_state(state, arrays)
+    def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        super().restore_training_state(state, arrays)
         moments = {name: arrays[f"adversary/{name}"] for name in self._adversary_state}
         if any(array.shape != tuple(self._adversary_state[name].shape) for name, array in moments.items()):
             raise ValueError("the file's state of the discriminator's optimizer has other shapes than the model's")

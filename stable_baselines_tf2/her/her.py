@@ -6,7 +6,6 @@ which the desired goal is one that was achieved, so that failures too show how t
 
 from __future__ import annotations
 
-import importlib
 from collections import OrderedDict
 from functools import partial
 from typing import Any
@@ -20,6 +19,7 @@ from stable_baselines_tf2.core.archive import PathOrFile
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
 from stable_baselines_tf2.files.model import read_model
+from stable_baselines_tf2.files.registry import ALGORITHMS, algorithm_class
 from stable_baselines_tf2.her.replay_buffer import (
     KEY_TO_GOAL_STRATEGY,
     GoalSelectionStrategy,
@@ -28,8 +28,6 @@ from stable_baselines_tf2.her.replay_buffer import (
 from stable_baselines_tf2.her.utils import GoalLayout, HERGoalEnvWrapper
 from stable_baselines_tf2.models.base import BaseRLModel
 from stable_baselines_tf2.models.off_policy import OffPolicyRLModel
-
-_SAVED = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
 
 
 class HER(BaseRLModel):
@@ -56,7 +54,8 @@ class HER(BaseRLModel):
             or an argument makes no sense.
     """
 
-    _own = frozenset(("model", "env", "observation_space", "_layout", "_goal_env", *_SAVED))
+    saved = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
+    _own = frozenset(("model", "env", "observation_space", "_layout", "_goal_env", *saved))
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class HER(BaseRLModel):
     ) -> None:
         algorithm: Any = model_class
         if isinstance(model_class, str):
-            algorithm = getattr(importlib.import_module("stable_baselines_tf2"), model_class.upper(), None)
+            algorithm = algorithm_class(model_class.upper()) if model_class.upper() in ALGORITHMS else None
         if not (isinstance(algorithm, type) and issubclass(algorithm, OffPolicyRLModel)):
             raise TypeError(f"model_class must be an off-policy algorithm (DQN, DDPG, SAC or TD3), not {model_class!r}")
         if isinstance(goal_selection_strategy, str):
@@ -93,7 +92,7 @@ class HER(BaseRLModel):
     def _wrap(self, model: OffPolicyRLModel, env: Any) -> None:
         """Takes an algorithm with its environment, flat and vectorized (or None)."""
         self.model = model
-        model._outer = self
+        model.wrapper = self
         if env is not None:
             self._take_goal_env(env)
 
@@ -103,7 +102,7 @@ class HER(BaseRLModel):
         self.observation_space, self._layout = env.venv.observation_space, env.layout
         buffer = self.model.replay_buffer
         if buffer is None:
-            buffer = self.model._make_replay_buffer()
+            buffer = self.model.make_replay_buffer()
         elif self.model.is_using_her():
             buffer = buffer.replay_buffer
         self.model.replay_buffer = self.replay_wrapper(buffer)
@@ -130,19 +129,19 @@ class HER(BaseRLModel):
 
     # ------------------------------------------------------------ what the algorithm does
     @property
-    def _policy(self) -> Any:
-        return self.model._policy
+    def acting_policy(self) -> Any:
+        return self.model.acting_policy
 
     @property
-    def _parameters(self) -> Parameters | JoinedParameters:
-        return self.model._parameters
+    def parameters(self) -> Parameters | JoinedParameters:
+        return self.model.parameters
 
     @property
-    def _trained(self) -> Parameters:
-        return self.model._trained
+    def trainable(self) -> Parameters:
+        return self.model.trainable
 
-    def _deterministic_actions(self, *arguments: Any) -> Any:
-        return self.model._deterministic_actions(*arguments)
+    def deterministic_actions(self, *arguments: Any) -> Any:
+        return self.model.deterministic_actions(*arguments)
 
     def setup_model(self) -> None:
         """Does nothing: the algorithm builds itself."""
@@ -246,11 +245,11 @@ class HER(BaseRLModel):
         return self.model.action_probability(self._flat(observation), state, mask, actions, logp)
 
     # ------------------------------------------------------------ files
-    def _saved_data(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in _SAVED}
+    def hyperparameters(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in self.saved}
         own["goal_selection_strategy"] = self.goal_selection_strategy.name.lower()
         own |= {"her_obs_space": self.observation_space, "her_action_space": self.model.action_space}
-        return self.model._saved_data() | own
+        return self.model.hyperparameters() | own
 
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
         self.model.save(save_path, cloudpickle)
@@ -269,10 +268,10 @@ class HER(BaseRLModel):
         ``kwargs`` may also change HER's own settings, except the algorithm.
         """
         archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
-        missing = [name for name in (*_SAVED[:3], "her_obs_space") if name not in data]
+        missing = [name for name in (*cls.saved[:3], "her_obs_space") if name not in data]
         if missing:
             raise ValueError(f"{load_path} is no file of HER: {', '.join(missing)} is missing")
-        settings = {name: kwargs.pop(name, data[name]) for name in _SAVED[1:] if name in data or name in kwargs}
+        settings = {name: kwargs.pop(name, data[name]) for name in cls.saved[1:] if name in data or name in kwargs}
         her = cls(data["policy"], None, data["model_class"], **settings, _init_setup_model=False)
         if data["her_obs_space"] is not None:
             her.observation_space = as_gymnasium_space(data["her_obs_space"])
@@ -281,7 +280,7 @@ class HER(BaseRLModel):
         if env is not None:
             flat = _flat_env(env, data.get("verbose", 0))
             her._check_layout(flat)
-        her._wrap(her.model_class._restore(load_path, archive, data, flat, kwargs), flat)
+        her._wrap(her.model_class.restore(load_path, archive, data, flat, kwargs), flat)
         return her
 
 

@@ -45,7 +45,7 @@ def write_legacy(target: PathOrFile, model: BaseRLModel) -> None:
         ValueError: something in it has no counterpart there, such as a policy class of your own; the message names it.
         OSError: the file cannot be written; an old one of that name stays.
     """
-    data = {key: _setting(key, item) for key, item in model._saved_data().items()}
+    data = {key: _setting(key, item) for key, item in model.hyperparameters().items()}
     write_archive(target, Archive(json.dumps(data, indent=4), model.get_parameters()))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable, Collection, Hashable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import gymnasium
 import numpy as np
@@ -19,29 +18,35 @@ from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import BasePolicy, get_policy_from_name
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
 from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
-from stable_baselines_tf2.core import distributed
+from stable_baselines_tf2.core import distributed, hooks
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
 from stable_baselines_tf2.core.checks import require_finite
-from stable_baselines_tf2.core.optimizers import Optimizer
-from stable_baselines_tf2.core.optimizers import State as OptimizerState
-from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.tensorboard import TensorboardWriter as TensorboardWriter
+from stable_baselines_tf2.core.hooks import check_hooks, hook
+from stable_baselines_tf2.core.optimizers import Optimizer, State
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters, Weights
+from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_classes
 from stable_baselines_tf2.files.legacy_model import named_parameters
-from stable_baselines_tf2.files.model import read_model, read_parameters, write_pickle
+from stable_baselines_tf2.files.model import ALGORITHM, full_name, read_model, read_parameters, write_pickle
 from stable_baselines_tf2.models.cloning import clone, cloning_step
-from stable_baselines_tf2.models.training import SetVerbosity
-
-if TYPE_CHECKING:
-    from stable_baselines_tf2.models.off_policy import OffPolicyRLModel as OffPolicyRLModel
 
 RANK_STRIDE = 10_000  # between the seeds of the environments of two processes
+Model = TypeVar("Model", bound="BaseRLModel")
 Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 
 
 class BaseRLModel(ABC):
     """What all algorithms have in common.
+
+    Methods that are marked as hooks are there to be overridden; *Writing an algorithm* in the guide lists them.
+
+    Attributes:
+        saved: names of the attributes that a file holds: every hyperparameter of the constructor.
+        not_saved: arguments of the constructor that a file does not hold.
+        log_tags: TensorBoard tags of the statistics of an update, by name.
+        uses_mpi: whether MPI workers, if there are several, train one model together.
 
     Args:
         policy: a policy class, or the name of a registered one.
@@ -54,8 +59,11 @@ class BaseRLModel(ABC):
         n_cpu_tf_sess: number of threads of TensorFlow, for the whole process; None for all cores.
     """
 
-    saved: ClassVar[tuple[str, ...]] = ()  # names of the attributes that a file holds, besides those of all models
-    _saved_always: ClassVar[tuple[str, ...]] = (
+    saved: ClassVar[tuple[str, ...]] = ()
+    not_saved: ClassVar[frozenset[str]] = frozenset(
+        ("env", "requires_vec_env", "policy_base", "replay_buffer", "tensorboard_log", "full_tensorboard_log")
+    )
+    saved_always: ClassVar[tuple[str, ...]] = (
         "verbose",
         "policy",
         "observation_space",
@@ -67,7 +75,14 @@ class BaseRLModel(ABC):
         "policy_kwargs",
     )
 
-    _over_processes: ClassVar[bool] = False  # whether the processes of MPI, if there are several, learn together
+    log_tags: ClassVar[Mapping[str, str]] = {}
+    uses_mpi: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Checks a new algorithm: its hooks, and that files hold all of its hyperparameters."""
+        super().__init_subclass__(**kwargs)
+        check_hooks(cls, ("saved", "not_saved", "log_tags", "uses_mpi"))
+        check_saved(cls)
 
     def __init__(
         self,
@@ -90,7 +105,7 @@ class BaseRLModel(ABC):
         self.verbose, self.seed, self.n_cpu_tf_sess = verbose, seed, n_cpu_tf_sess
         self._requires_vec_env = requires_vec_env
         self.env: Any = None
-        self._vec_env: VecEnv | None = None  # the same, always with the axis of environments
+        self.vec_env: VecEnv | None = None  # the same, always with the axis of environments
         self._vec_normalize_env: VecNormalize | None = None
         self.observation_space: Any = None
         self.action_space: Any = None
@@ -102,26 +117,29 @@ class BaseRLModel(ABC):
         self.tensorboard_log: str | None = None
         self.full_tensorboard_log = False
         self.generator = np.random.default_rng()
-        if self._n_workers > 1:
+        if self.n_workers > 1:
             distributed.end_together()
-        self._optimizer: Optimizer
-        self._optimizer_state: OptimizerState = {}
-        self._outer: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
+        self.optimizer: Optimizer
+        self.moments: State = {}  # of the optimizer
+        self.target_parameters: dict[str, Weights] = {}  # of target networks that updates change, by name
+        self.extra_parameters: dict[str, Weights] = {}  # what else updates change, by name
+        self.wrapper: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
         self._observation_bounds_matter = True  # gymnasium knows other ones than gym did: not for models from there
         self._set_threads()
         if env is not None:
-            env = self._wrap_env(env)
+            env = self.wrap_env(env)
             self.observation_space = as_gymnasium_space(env.observation_space)
             self.action_space = as_gymnasium_space(env.action_space)
-            self._take_env(env)
+            self.use_env(env)
 
     # ------------------------------------------------------------ environment
-    def _wrap_env(self, env: Any) -> Any:
+    def wrap_env(self, env: Any) -> Any:
         """What the algorithm trains on, from whatever the user gave."""
         return as_vec_env(env, self.verbose, self._requires_vec_env)
 
-    def _take_env(self, env: VecEnv) -> None:
-        self._vec_env, self.n_envs = env, env.num_envs
+    def use_env(self, env: VecEnv) -> None:
+        """Takes a vectorized environment, whose spaces have been checked, as the one to train on."""
+        self.vec_env, self.n_envs = env, env.num_envs
         self.env = env if self._requires_vec_env or self.n_envs > 1 else UnvecWrapper(env)
         self._vec_normalize_env = unwrap_vec_normalize(env)
         self.episode_reward = None
@@ -151,7 +169,7 @@ class BaseRLModel(ABC):
             if self.verbose >= 1:
                 print("The model has no environment: it can predict, but not train until set_env() gives it one")
             return
-        env = self._wrap_env(env)
+        env = self.wrap_env(env)
         for name, own, new in (
             ("observation", self.observation_space, env.observation_space),
             ("action", self.action_space, env.action_space),
@@ -159,9 +177,14 @@ class BaseRLModel(ABC):
             bounds = name == "action" or self._observation_bounds_matter
             if not spaces_equal(own, as_gymnasium_space(new), bounds):
                 raise ValueError(f"env: its {name} space is {new}, but the model was made for {own}")
-        self._take_env(env)
+        self.use_env(env)
 
-    def _check_can_learn(self) -> None:
+    def check_can_learn(self) -> None:
+        """Prepares a training.
+
+        Raises:
+            ValueError: there is no environment.
+        """
         if self.env is None:
             raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
         if self.episode_reward is None:
@@ -169,19 +192,19 @@ class BaseRLModel(ABC):
 
     # ------------------------------------------------------------ random numbers, threads, verbosity
     @property
-    def _n_workers(self) -> int:
+    def n_workers(self) -> int:
         """Processes that train this model together."""
-        return distributed.size() if self._over_processes else 1
+        return distributed.size() if self.uses_mpi else 1
 
     @property
-    def _steps_at_once(self) -> int:
-        """Environment steps that count when this process has taken one in every environment."""
+    def timesteps_per_step(self) -> int:
+        """Environment steps that count for one step of the vectorized environment: over all MPI workers."""
         return self.n_envs
 
     @property
-    def _rank(self) -> int:
+    def rank(self) -> int:
         """Number of this one among them, from 0."""
-        return distributed.rank() if self._over_processes else 0
+        return distributed.rank() if self.uses_mpi else 0
 
     def set_random_seed(self, seed: int | None) -> None:
         """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing.
@@ -193,16 +216,16 @@ class BaseRLModel(ABC):
         set_global_seeds(seed)
         self._set_generator_state(np.random.default_rng(seed).bit_generator.state)
         if self.env is not None:
-            self.env.seed(seed + RANK_STRIDE * self._rank)
-            self.env.action_space.seed(seed + RANK_STRIDE * self._rank)
+            self.env.seed(seed + RANK_STRIDE * self.rank)
+            self.env.action_space.seed(seed + RANK_STRIDE * self.rank)
         self.action_space.seed(seed)
 
     def _set_generator_state(self, state: Mapping[str, Any]) -> None:
         """Sets the state of the generator in place: the policy draws from the same one."""
         bits: Any = self.generator.bit_generator
         bits.state = state
-        if self._rank > 0:
-            bits.state = bits.jumped(self._rank).state
+        if self.rank > 0:
+            bits.state = bits.jumped(self.rank).state
 
     def _set_threads(self) -> None:
         if self.n_cpu_tf_sess is None:
@@ -218,9 +241,6 @@ class BaseRLModel(ABC):
                     f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
                     stacklevel=2,
                 )
-
-    def _verbosity(self) -> contextlib.AbstractContextManager:
-        return SetVerbosity(self.verbose)
 
     # ------------------------------------------------------------ building and learning
     @abstractmethod
@@ -257,27 +277,54 @@ class BaseRLModel(ABC):
             FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
         """
 
-    def _advance(self, vector: Any, state: OptimizerState, statistics: Mapping[str, Any], update: str) -> None:
-        """Takes the outcome of an update, unless it went wrong.
+    def run_update(
+        self,
+        phase: CompiledPhase,
+        inputs: Mapping[str, np.ndarray | np.generic | Tensor],
+        variant: Hashable = None,
+        checked: Collection[str] | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Runs a compiled phase on the model's weights and takes the outcome, unless it went wrong.
+
+        Args:
+            phase: the phase.
+            inputs: what it takes.
+            variant: see `CompiledPhase`.
+            checked: names of the statistics that must be finite; all if None.
+
+        Returns:
+            The statistics by name.
 
         Raises:
-            FloatingPointError: a statistic or a new weight is not finite.
+            FloatingPointError: a statistic or a new weight is not finite; everything stays as it was.
         """
+        targets = {name: parameters.vector for name, parameters in self.target_parameters.items()}
+        extra = {name: parameters.vector for name, parameters in self.extra_parameters.items()}
+        state = TrainingState(self.moments, targets, extra)
+        vector, state, statistics = phase(self.trainable.vector, state, inputs, variant)
         # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
-        require_finite({**statistics, "a weight": vector.numpy()}, update)
-        self._trained.advance(vector)
-        self._optimizer_state = state
+        found = statistics if checked is None else {name: statistics[name] for name in checked}
+        require_finite({**found, "a weight": vector.numpy()}, f"the update at step {self.num_timesteps}")
+        self.trainable.advance(vector)
+        self.moments = dict(state.moments)
+        for name, target in self.target_parameters.items():
+            target.advance(state.targets[name])
+        for name, weights in self.extra_parameters.items():
+            weights.advance(state.extra[name])
+        return statistics
 
-    def _behaviour_cloning(self, adam_epsilon: float, *, train: bool = True) -> Callable[..., float]:
+    def behaviour_cloning(self, adam_epsilon: float, *, train: bool = True) -> Callable[..., float]:
         """A step of behaviour cloning, see `cloning_step`."""
-        preprocessor = self._policy.preprocessor
-        return cloning_step(self._imitate, self._trained, preprocessor, self.action_space, adam_epsilon, train=train)
+        preprocessor = self.acting_policy.preprocessor
+        return cloning_step(self.imitate, self.trainable, preprocessor, self.action_space, adam_epsilon, train=train)
 
-    def _imitate(self, vector: Any, obs: Any) -> Any:
+    @hook
+    def imitate(self, vector: Any, obs: Any) -> Any:
         """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
         raise NotImplementedError
 
-    def _deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+    @hook
+    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
         """What ``predict(deterministic=True)`` gives, in TensorFlow: actions [B, …] and, with memory, its new state.
 
         Args:
@@ -285,7 +332,7 @@ class BaseRLModel(ABC):
             obs: raw observations, [B, …].
             memory: of recurrent policies the state [B, n] and the episode starts [B].
         """
-        outputs = self._imitate(vector, obs)
+        outputs = self.imitate(vector, obs)
         return (tf.argmax(outputs, axis=-1) if space_kind(self.action_space) == "Discrete" else outputs,)
 
     def pretrain(
@@ -312,21 +359,24 @@ class BaseRLModel(ABC):
         """
         if space_kind(self.action_space) not in ("Box", "Discrete"):
             raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
-        train, measure = self._behaviour_cloning(adam_epsilon), self._behaviour_cloning(adam_epsilon, train=False)
+        train, measure = self.behaviour_cloning(adam_epsilon), self.behaviour_cloning(adam_epsilon, train=False)
         try:
             clone(train, measure, dataset, n_epochs, learning_rate, val_interval, verbose=self.verbose > 0)
         finally:
-            self._on_new_weights()
-            self._sync()
+            self.on_new_weights()
+            self.sync()
         return self
 
     # ------------------------------------------------------------ parameters
-    def _on_new_weights(self) -> None:  # noqa: B027 (most have nothing to do)
-        """Hook for what follows from weights that training did not find itself."""
+    @hook
+    def on_new_weights(self) -> None:
+        """What follows from weights that training did not find itself; by default nothing."""
+        return
 
     @property
     @abstractmethod
-    def _policy(self) -> Any:
+    @hook
+    def acting_policy(self) -> Any:
         """The policy that acts.
 
         Raises:
@@ -335,35 +385,43 @@ class BaseRLModel(ABC):
 
     @property
     @abstractmethod
-    def _parameters(self) -> Parameters | JoinedParameters:
+    @hook
+    def parameters(self) -> Parameters | JoinedParameters:
         """All weights of the model."""
 
     @property
     @abstractmethod
-    def _trained(self) -> Parameters:
+    @hook
+    def trainable(self) -> Parameters:
         """The weights that the optimizer works on."""
 
-    def _set_optimizer(self, optimizer: Optimizer) -> None:
-        self._optimizer, self._optimizer_state = optimizer, optimizer.initial_state(sum(self._trained.sizes))
+    def set_optimizer(self, optimizer: Optimizer) -> None:
+        """Sets the optimizer of the trained weights, in its initial state."""
+        self.optimizer, self.moments = optimizer, optimizer.initial_state(sum(self.trainable.sizes))
 
     @staticmethod
-    def _built(network: Any) -> Any:
+    def require_built(network: Any) -> Any:
+        """The network, if there is one.
+
+        Raises:
+            ValueError: there is none: the model has not been built.
+        """
         if network is None:
             raise ValueError("the model has not been built; call setup_model() first")
         return network
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
         """Brings the Keras variables up to date."""
-        self._parameters.sync()
+        self.parameters.sync()
 
     def get_parameter_list(self) -> list[Any]:
         """The variables of the model, in the order of `get_parameters`."""
-        self._sync()
-        return self._parameters.variables
+        self.sync()
+        return self.parameters.variables
 
     def get_parameters(self) -> OrderedDict[str, np.ndarray]:
         """The weights by legacy name, e.g. ``model/pi_fc0/w:0``."""
-        return self._parameters.as_dict()
+        return self.parameters.as_dict()
 
     def load_parameters(self, load_path_or_dict: PathOrFile | Parameter, exact_match: bool = True) -> None:
         """Sets weights; the state of the optimizer stays.
@@ -378,7 +436,7 @@ class BaseRLModel(ABC):
             ValueError: a shape is wrong, or the file is damaged.
             FileNotFoundError: there is no such file.
         """
-        own = self._parameters
+        own = self.parameters
         if isinstance(load_path_or_dict, Mapping):
             given = dict(load_path_or_dict)
         elif isinstance(load_path_or_dict, list | tuple):
@@ -407,21 +465,21 @@ class BaseRLModel(ABC):
                     f"the model needs numbers of shape {shapes[name]}"
                 )
         own.assign(given)
-        self._on_new_weights()
+        self.on_new_weights()
 
     def _with_names(self, load_path: PathOrFile, parameters: Any) -> Mapping[str, np.ndarray]:
         """The parameters of a file by name; the oldest files hold them in order only."""
         if isinstance(parameters, Mapping):
             return parameters
         try:
-            return named_parameters(parameters, self._parameters.names, self._parameters.shapes)
+            return named_parameters(parameters, self.parameters.names, self.parameters.shapes)
         except ValueError as error:
             raise ValueError(f"{file_name(load_path)} does not fit: {error}") from error
 
     # ------------------------------------------------------------ prediction
-    def _batched(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
+    def as_batch(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
         """Observation as a batch, with state and mask; and whether it was one already."""
-        policy = self._policy
+        policy = self.acting_policy
         observation = np.asarray(observation)
         is_batch = policy.preprocessor.is_batch(observation)
         if not is_batch:
@@ -451,8 +509,8 @@ class BaseRLModel(ABC):
         Raises:
             ValueError: the observation's shape fits neither one observation nor a batch.
         """
-        observation, state, mask, is_batch = self._batched(observation, state, mask)
-        actions, state = self._policy.act(observation, state, mask, deterministic)
+        observation, state, mask, is_batch = self.as_batch(observation, state, mask)
+        actions, state = self.acting_policy.act(observation, state, mask, deterministic)
         if isinstance(self.action_space, gymnasium.spaces.Box):
             actions = np.clip(actions, self.action_space.low, self.action_space.high)
         return (actions if is_batch else actions[0]), state
@@ -482,8 +540,8 @@ class BaseRLModel(ABC):
         Raises:
             ValueError: shapes do not fit.
         """
-        observation, state, mask, is_batch = self._batched(observation, state, mask)
-        policy = self._policy
+        observation, state, mask, is_batch = self.as_batch(observation, state, mask)
+        policy = self.acting_policy
         if actions is None:
             probabilities = policy.proba_step(observation, state, mask)
             if is_batch:
@@ -504,27 +562,34 @@ class BaseRLModel(ABC):
         return result if is_batch else result[0]
 
     # ------------------------------------------------------------ files
-    def _training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    @hook
+    def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What exact resumption needs besides parameters: a JSON-able part and named arrays."""
         state = {"num_timesteps": self.num_timesteps, "generator": self.generator.bit_generator.state}
-        return state, {f"optimizer/{name}": value.numpy() for name, value in self._optimizer_state.items()}
+        return state, {f"optimizer/{name}": value.numpy() for name, value in self.moments.items()}
 
-    def _restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    @hook
+    def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+        """Takes what `training_state` gave.
+
+        Raises:
+            KeyError, ValueError: something is missing, or has another shape.
+        """
         self.num_timesteps = int(state["num_timesteps"])
         self._set_generator_state(state["generator"])
         restored = {}
-        for name, initial in self._optimizer_state.items():
+        for name, initial in self.moments.items():
             array = arrays.get(f"optimizer/{name}")
             if array is None or array.shape != tuple(initial.shape):
                 raise ValueError(
                     f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
                 )
             restored[name] = tf.constant(array)
-        self._optimizer_state = restored
+        self.moments = restored
 
-    def _saved_data(self) -> dict[str, Any]:
-        """The hyperparameters that a file holds."""
-        return {name: getattr(self, name) for name in (*self.saved, *self._saved_always)}
+    def hyperparameters(self) -> dict[str, Any]:
+        """What a file holds of the model besides its weights: hyperparameters, spaces and the policy's class."""
+        return {name: getattr(self, name) for name in (*self.saved, *self.saved_always)}
 
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
         """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
@@ -536,11 +601,12 @@ class BaseRLModel(ABC):
         Raises:
             OSError: the file cannot be written; an old one of that name stays.
         """
-        data = (self._outer or self)._saved_data()
+        outermost = self.wrapper or self
+        data = {ALGORITHM: full_name(type(outermost)), **outermost.hyperparameters()}
         if cloudpickle:
             write_pickle(save_path, data, self.get_parameters())
             return
-        state, arrays = self._training_state()
+        state, arrays = self.training_state()
         write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), state, arrays))
 
     def export(self, directory: str | os.PathLike) -> None:
@@ -583,13 +649,13 @@ class BaseRLModel(ABC):
 
     @classmethod
     def load(
-        cls,
+        cls: type[Model],
         load_path: PathOrFile,
         env: Any = None,
         custom_objects: dict[str, Any] | None = None,
         allow_pickle: bool = False,
         **kwargs: Any,
-    ) -> Any:
+    ) -> Model:
         """Reads a model from a file. Nothing in the file is executed unless ``allow_pickle`` is true.
 
         Args:
@@ -606,23 +672,28 @@ class BaseRLModel(ABC):
                 differ from the file's.
         """
         archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
-        return cls._restore(load_path, archive, data, env, kwargs)
+        return cls.restore(load_path, archive, data, env, kwargs)
 
     @classmethod
-    def _restore(
-        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
-    ) -> Any:
+    def restore(
+        cls: type[Model],
+        load_path: PathOrFile,
+        archive: Archive,
+        data: dict[str, Any],
+        env: Any,
+        kwargs: dict[str, Any],
+    ) -> Model:
         """The model that `read_model` found in a file; for the arguments see `load`."""
         if "policy_kwargs" in kwargs and data_to_json(kwargs["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
             raise ValueError(
                 f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
             )
-        construct: Callable[..., BaseRLModel] = cls  # an algorithm's constructor, which takes more than the one here
+        construct: Callable[..., Any] = cls  # an algorithm's constructor, which takes more than the one here
         model = construct(policy=data["policy"], env=None, _init_setup_model=False)
         unknown = sorted(set(kwargs) - set(vars(model)))
         if unknown:
             raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
-        kept = {*cls.saved, *cls._saved_always} - {"policy"}
+        kept = {*cls.saved, *cls.saved_always} - {"policy"}
         vars(model).update({name: item for name, item in data.items() if name in kept})
         vars(model).update(kwargs)
         model._observation_bounds_matter = bool(archive.state)
@@ -643,7 +714,7 @@ class BaseRLModel(ABC):
             raise ValueError(f"{file_name(load_path)} does not fit: {error.args[0]}") from error
         if archive.state:
             try:
-                model._restore_training_state(archive.state, archive.arrays)
+                model.restore_training_state(archive.state, archive.arrays)
             except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
                 raise ValueError(
                     f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
@@ -651,6 +722,36 @@ class BaseRLModel(ABC):
         elif env is not None:
             model.set_random_seed(model.seed)
         return model
+
+
+def check_saved(cls: type[BaseRLModel]) -> None:
+    """Compares the ``saved`` attributes of an algorithm with the arguments of its constructor.
+
+    Raises:
+        TypeError: an argument is neither in ``saved`` nor in ``not_saved``: a file would lose it. With
+            `core.hooks.strict` switched off it is a warning.
+    """
+    constructor = vars(cls).get("__init__")
+    if constructor is None:
+        return
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    arguments = [
+        name
+        for name, parameter in list(inspect.signature(constructor).parameters.items())[1:]
+        if parameter.kind in named and not name.startswith("_")
+    ]
+    excluded = frozenset().union(*(vars(base).get("not_saved", ()) for base in cls.__mro__))
+    forgotten = [name for name in arguments if name not in {*cls.saved, *cls.saved_always, *excluded}]
+    if not forgotten:
+        return
+    message = (
+        f"{cls.__name__}: its constructor takes {', '.join(forgotten)}, which `saved` does not name, so that a file "
+        f"would not hold them. Add them, as in saved = (*{cls.__mro__[1].__name__}.saved, {forgotten[0]!r}), or to "
+        "`not_saved` if a file need not hold them"
+    )
+    if hooks.strict:
+        raise TypeError(message)
+    warnings.warn(message, stacklevel=3)
 
 
 saved_classes.append(BaseRLModel)

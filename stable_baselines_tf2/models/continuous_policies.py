@@ -106,7 +106,7 @@ class ContinuousPolicy(BasePolicy):
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
     @property
-    def is_dense(self) -> bool:
+    def is_small(self) -> bool:
         """Whether all networks are known to consist of dense layers only."""
         return False
 
@@ -190,13 +190,13 @@ class FeedForwardNetworks(ContinuousPolicy):
             return dense(self.hidden(inputs), scope, 1)
 
     @property
-    def is_dense(self) -> bool:
+    def is_small(self) -> bool:
         parts = (getattr(type(self), name) for name in self.network_functions)
         return self.cnn_extractor is None and all(part.__module__.startswith(PACKAGE) for part in parts)
 
     def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
         activation = resolve_activation(self.act_fun).numpy
-        if not self.is_dense or activation is None:
+        if not self.is_small or activation is None:
             return None
         scope = f"{self.path}/pi"
         layers = []

@@ -21,7 +21,7 @@ class ExportedPolicy(tf.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__("policy")
-        policy = model._policy
+        policy = model.acting_policy
         self.weights = tf.Variable(policy.params.vector, trainable=False, name="weights")
         signature = [tf.TensorSpec.from_spec(policy.preprocessor.spec, name="observation")]
         if policy.recurrent:
@@ -30,7 +30,7 @@ class ExportedPolicy(tf.Module):
             signature.append(tf.TensorSpec((None,), tf.float32, name="mask"))
 
         def act(observation: Tensor, *memory: Tensor) -> dict[str, Tensor]:
-            outputs = model._deterministic_actions(self.weights, observation, *memory)
+            outputs = model.deterministic_actions(self.weights, observation, *memory)
             return dict(zip(("action", "state"), outputs, strict=False))
 
         policy.preprocessor.sync()

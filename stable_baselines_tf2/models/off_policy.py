@@ -5,25 +5,27 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
 from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
-from stable_baselines_tf2.common.policies import BasePolicy
+from stable_baselines_tf2.common.policies import BasePolicy, make_policy
+from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import OffPolicyCollector
-from stable_baselines_tf2.core.optimizers import State
-from stable_baselines_tf2.core.parameters import Parameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, consecutive_steps
+from stable_baselines_tf2.core.hooks import hook
+from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, consecutive_steps
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.envs.spaces import random_actions
 from stable_baselines_tf2.models.base import BaseRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
-from stable_baselines_tf2.models.training import Training
+from stable_baselines_tf2.models.training import SetVerbosity, Training
 
-Tensor = Any
 PHASE_BYTES = 2**26  # of observations, for the gradient steps of one compiled call
 Actions = tuple[np.ndarray, np.ndarray]
 
@@ -31,12 +33,20 @@ Actions = tuple[np.ndarray, np.ndarray]
 class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     """Base of the algorithms that learn from a replay buffer.
 
-    The loop, logs, callbacks and files are here. A subclass builds its networks (`_build_networks`), says how it
-    explores (`_explore`), what one gradient step does (`_gradient_step`, compiled), and draws and logs for it
-    (`_train`).
+    The loop, training phases, logs, callbacks and files are here. A subclass builds its networks (`build_networks`)
+    and says what one gradient step does (`gradient_step`, compiled), which random numbers it needs (`noise_inputs`) and
+    how it explores (`explore`). A constructor sets ``learning_rate``, a number or a function of the remaining progress.
 
     Training always runs on a vectorized environment, with any number of environments. Where there is one, ``env`` and
     `get_env` give it without the axis of environments, as scripts expect of a single environment.
+
+    Attributes:
+        tables_by_episodes: whether the interval between two tables counts episodes, rather than training phases.
+        rollouts_in_warm_up: whether rollouts end where a training phase would be due, also as long as there is none.
+        shared_inputs: names of the inputs that are the same for all gradient steps of a phase.
+        policy_tf: the policy that is trained.
+        last_statistics: statistics of the last training phase, by name.
+        n_updates: gradient steps of this call of `learn`.
 
     Args:
         policy: a policy class, or the name of a registered one.
@@ -51,12 +61,14 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         n_cpu_tf_sess: TensorFlow's threads.
     """
 
-    _tables_by_episodes: ClassVar[bool] = True  # what the interval between two tables counts
-    _rollouts_in_warm_up: ClassVar[bool] = False  # whether rollouts end where a training phase is due, without one too
-    _shared_inputs: ClassVar[tuple[str, ...]] = ()  # inputs that are the same for all gradient steps of a phase
-    # Networks besides the trained one that gradient steps change, by the name under which their weights are among the
-    # state that `_gradient_step` takes and returns.
-    _companions: Mapping[str, Parameters]
+    tables_by_episodes: ClassVar[bool] = True
+    rollouts_in_warm_up: ClassVar[bool] = False
+    shared_inputs: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    learning_rate: float | Callable[[float], float] = 3e-4
+    policy_tf: Any = None
+    all_parameters: JoinedParameters
+    n_updates = 0
+    current_learning_rate: Any = 0.0
 
     def __init__(
         self,
@@ -90,13 +102,13 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         self.train_freq: int = 1
         self.gradient_steps: int = 1
         self.bootstrap_timeouts = False
-        self._companions = {}
-        self._single_step: CompiledPhase
-        self._several_steps: CompiledPhase
+        self.last_statistics: dict[str, float] = {}
+        self.single_step_phase: CompiledPhase
+        self.multi_step_phase: CompiledPhase
 
     # ------------------------------------------------------------ environment
-    def _take_env(self, env: VecEnv) -> None:
-        super()._take_env(env)
+    def use_env(self, env: VecEnv) -> None:
+        super().use_env(env)
         normalizer = self._vec_normalize_env
         if normalizer is not None and normalizer.observation_space.shape != env.observation_space.shape:
             raise ValueError("env: VecNormalize must be outside of wrappers that change the shape of observations")
@@ -109,81 +121,154 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             ValueError: the spaces or arguments do not fit.
             MemoryError: the replay buffer would be larger than this machine's memory.
         """
-        with self._verbosity():
+        with SetVerbosity(self.verbose):
             self.set_random_seed(self.seed)
-            self._check_arguments()
-            self._build_networks()
-            small = self._policy.is_dense
+            self.check_arguments()
+            self.build_networks()
+            small = self.acting_policy.is_small
             # XLA takes seconds to compile; in loops it earns them back.
-            several = self._n_workers > 1  # XLA knows no way to other processes
+            several = self.n_workers > 1  # XLA knows no way to other processes
             fast = small and not several
-            self._single_step = CompiledPhase(self._training_phase, jit_compile=False, in_caller=fast)
-            self._several_steps = CompiledPhase(self._training_phase, jit_compile=fast, in_caller=fast)
-            if self._vec_env is not None and self.replay_buffer is None:
-                self.replay_buffer = self._make_replay_buffer()
+            self.single_step_phase = CompiledPhase(self.training_phase, jit_compile=False, in_caller=fast)
+            self.multi_step_phase = CompiledPhase(self.training_phase, jit_compile=fast, in_caller=fast)
+            if self.vec_env is not None and self.replay_buffer is None:
+                self.replay_buffer = self.make_replay_buffer()
 
-    def _check_arguments(self) -> None:
-        """Raises ValueError where the constructor's arguments make no sense."""
+    @hook
+    def check_arguments(self) -> None:
+        """Checks hyperparameters.
+
+        Raises:
+            ValueError: an invalid argument.
+        """
         check_number("gamma", self.gamma, 0.0, 1.0)
         for name in ("buffer_size", "batch_size", "train_freq", "gradient_steps"):
             check_number(name, getattr(self, name), 1, integer=True)
         check_number("learning_starts", self.learning_starts, 0)
         if self.batch_size > self.buffer_size:
             raise ValueError(f"batch_size must be at most buffer_size ({self.buffer_size}), not {self.batch_size}")
+        self.check_rates()
+
+    @hook
+    def check_rates(self) -> None:
+        """Checks learning rates; by default the one of ``learning_rate``."""
+        if not callable(self.learning_rate):
+            check_number("learning_rate", self.learning_rate, 0.0)
 
     @abstractmethod
-    def _build_networks(self) -> None:
-        """Creates the policies and the optimizer."""
+    @hook
+    def build_networks(self) -> None:
+        """Creates policies and optimizer: sets ``policy_tf``, ``all_parameters`` and ``target_parameters``."""
 
-    def _make_replay_buffer(self) -> ReplayBuffer:
+    def make_network(self, name: str = "model", **attributes: Any) -> Any:
+        """A policy whose variables are called ``name/…``, built.
+
+        Args:
+            name: what the names of its variables begin with.
+            attributes: attributes to set before it is built.
+
+        Raises:
+            ValueError: its constructor has built it already, under another name.
+        """
+        spaces = self.observation_space, self.action_space
+        network = make_policy(self.policy, None, *spaces, 1, 1, None, **self.policy_kwargs)
+        if network.built and network.name != name:
+            raise ValueError(
+                f"policy: {type(network).__name__} builds its variables in the constructor, where they cannot be "
+                f"called {name}/…: leave that to the algorithm"
+            )
+        network.name, network.generator = name, self.generator
+        for attribute, value in attributes.items():
+            setattr(network, attribute, value)
+        network.ensure_built()
+        return network
+
+    def link_targets(self, target: Parameters) -> slice:
+        """Copies weights to a target network; says where those that it follows are among the trained ones."""
+        own = self.acting_policy.name
+        place = self.trainable.place([f"{own}/{name.partition('/')[2]}" for name in target.names])
+        target.advance(self.trainable.vector[place])
+        return place
+
+    @property
+    @hook
+    def acting_policy(self) -> Any:
+        return self.require_built(self.policy_tf)
+
+    @property
+    @hook
+    def trainable(self) -> Parameters:
+        return self.acting_policy.params
+
+    @property
+    @hook
+    def parameters(self) -> JoinedParameters:
+        self.require_built(self.acting_policy)
+        return self.all_parameters
+
+    @hook
+    def make_replay_buffer(self) -> ReplayBuffer:
         return ReplayBuffer(self.buffer_size, self.observation_space)
 
     # ------------------------------------------------------------ the update
     @abstractmethod
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+    @hook
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         """One gradient step on a batch of transitions, in TensorFlow.
 
         Args:
-            vector: the trained weights.
-            state: the optimizer's state.
-            batch: ``obs``, ``actions``, ``rewards``, ``next_obs``, ``dones``, [B, …], and what `_train` adds.
+            vector: the trained weights, [n].
+            state: the optimizer's moments, the weights of ``target_parameters``, and ``extra_parameters``.
+            batch: ``obs``, ``actions``, ``rewards``, ``next_obs``, ``dones``, [B, …], ``learning_rate``, and what
+                `noise_inputs` gives.
 
         Returns:
-            New weights, new state and statistics.
+            New weights, the whole new state, and statistics by name.
         """
 
-    @abstractmethod
-    def _n_statistics(self, batch_size: int) -> int:
-        """Number of statistics of a gradient step."""
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch, variant: Hashable = None
+    ) -> tuple[Tensor, TrainingState, Statistics]:
+        """The compiled phase: K of `gradient_step` on batches [K, B, …]."""
+        batches = {name: array for name, array in inputs.items() if name not in self.shared_inputs}
+        shared = {name: inputs[name] for name in self.shared_inputs}
+        one_step: Callable[..., tuple[Tensor, TrainingState, Statistics]] = self.gradient_step
+        if variant is not None:
+            one_step = partial(one_step, variant=variant)
 
-    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
-        batches = {name: array for name, array in inputs.items() if name not in self._shared_inputs}
-        shared = {name: inputs[name] for name in self._shared_inputs}
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            return one_step(vector, state, batch | shared)
 
-        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            return self._gradient_step(vector, state, batch | shared)
+        return consecutive_steps(step, vector, state, batches)
 
-        return consecutive_steps(step, vector, state, batches, self._n_statistics(inputs["rewards"].shape[1]))
-
-    def _sample(self, n_steps: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    def sample(self, n_steps: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Transitions for K gradient steps, [K, B, …], and their rows in the buffer, [K, B]."""
         rows = self.replay_buffer.sample_indices(n_steps, self.batch_size, generator=self.generator)
         arrays = self.replay_buffer.gather(rows, env=self._vec_normalize_env)
         return dict(zip(("obs", "actions", "rewards", "next_obs", "dones"), arrays, strict=True)), rows
 
-    def _parts(self, steps: np.ndarray) -> list[np.ndarray]:
-        """The gradient steps of a phase in even parts, each of which has all of its batches in memory."""
-        inputs = self._policy.preprocessor
+    def chunks(self, steps: np.ndarray) -> list[np.ndarray]:
+        """The gradient steps of a phase in even chunks, each of which has all of its batches in memory."""
+        inputs = self.acting_policy.preprocessor
         fitting = max(PHASE_BYTES // (2 * self.batch_size * math.prod(inputs.shape) * inputs.dtype.itemsize), 1)
         return [steps] if len(steps) <= fitting else np.array_split(steps, -(-len(steps) // fitting))
 
-    def _run_phase(self, batches: dict[str, Any]) -> np.ndarray:
-        """Runs the compiled phase on K batches [K, B, …] (and shared inputs); returns their statistics, [K, n].
+    def run_phase(self, batches: dict[str, Any], variant: Hashable = None) -> dict[str, np.ndarray]:
+        """Runs the compiled phase.
+
+        Args:
+            batches: K batches [K, B, …], and ``shared_inputs``.
+            variant: what `step_variant` gives.
+
+        Returns:
+            Statistics of the gradient steps by name, [K, …].
 
         Raises:
             FloatingPointError: a statistic or a new weight is not finite; the weights stay as they were.
         """
-        obs_dtype = self._policy.preprocessor.dtype
+        obs_dtype = self.acting_policy.preprocessor.dtype
         inputs = {
             **batches,
             "obs": batches["obs"].astype(obs_dtype, copy=False),
@@ -191,19 +276,79 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             "rewards": batches["rewards"].astype(np.float32, copy=False),
             "dones": batches["dones"].astype(np.float32, copy=False),
         }
-        phase = self._single_step if len(inputs["rewards"]) == 1 else self._several_steps
-        companions = {name: parameters.vector for name, parameters in self._companions.items()}
-        vector, state, statistics = phase(self._trained.vector, self._optimizer_state | companions, inputs)
-        moved = {name: state.pop(name) for name in companions}
-        self._advance(vector, state, {"the loss": statistics}, f"the update at step {self.num_timesteps}")
-        for name, companion in moved.items():
-            self._companions[name].advance(companion)
-        return statistics
+        phase = self.single_step_phase if len(inputs["rewards"]) == 1 else self.multi_step_phase
+        return self.run_update(phase, inputs, variant)
+
+    @hook
+    def noise_inputs(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """What `gradient_step` takes besides transitions, for the steps of these `step_numbers` [K], [K, …]."""
+        return {}
+
+    @hook
+    def step_variant(self, numbers: np.ndarray) -> Hashable:
+        """What is decided for all gradient steps of a phase when it is compiled, which gets it as ``variant``.
+
+        By default None: there is nothing to decide, and `gradient_step` takes no ``variant``.
+        """
+        return None
+
+    def step_numbers(self, n_steps: int) -> np.ndarray:
+        """For each gradient step, the environment step that it is due to, from 0, plus its place among those of it."""
+        n_due = n_steps // self.gradient_steps
+        due = self.num_timesteps // self.train_freq * self.train_freq - np.arange(n_due)[::-1] * self.train_freq
+        return (due[:, np.newaxis] - 1 + np.arange(self.gradient_steps)).ravel()
+
+    @hook
+    def learning_rate_at(self, progress_remaining: float) -> Any:
+        """What `gradient_step` takes as ``learning_rate``, when this fraction of the training remains."""
+        return float(get_schedule_fn(self.learning_rate)(progress_remaining))
+
+    def update(self, batches: dict[str, Any], learning_rate: Any, variant: Hashable = None) -> dict[str, np.ndarray]:
+        """Makes K gradient steps.
+
+        Args:
+            batches: obs, actions, rewards, next_obs and dones, and what `noise_inputs` gives, [K, B, …].
+            learning_rate: learning rate.
+            variant: what `step_variant` gives.
+
+        Returns:
+            Statistics by name, [K, …].
+        """
+        return self.run_phase(batches | {"learning_rate": np.float32(learning_rate)}, variant)
+
+    @hook
+    def train(self, n_steps: int, training: Training) -> None:
+        """Makes ``n_steps`` gradient steps and logs them."""
+        self.current_learning_rate = self.learning_rate_at(training.progress_remaining)
+        numbers = self.step_numbers(n_steps)
+        found = [
+            self.update(
+                self.sample(len(chunk))[0] | self.noise_inputs(chunk),
+                self.current_learning_rate,
+                self.step_variant(chunk),
+            )
+            for chunk in self.chunks(numbers)
+        ]
+        self.last_statistics = self.summarize(joined(found), numbers)
+        self.n_updates += n_steps
+        if training.writer is not None:
+            values = {**self.last_statistics, "learning_rate": self.current_learning_rate}
+            training.log_update({f"loss/{name}": value for name, value in values.items()})
+
+    @hook
+    def summarize(self, statistics: dict[str, np.ndarray], numbers: np.ndarray) -> dict[str, float]:
+        """What is logged of a training phase; by default means.
+
+        Args:
+            statistics: of its gradient steps, [K, …].
+            numbers: their `step_numbers`, [K].
+        """
+        return {name: float(values.mean()) for name, values in statistics.items()}
 
     # ------------------------------------------------------------ experience
-    @abstractmethod
-    def _explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
-        """Actions for training.
+    @hook
+    def explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
+        """Actions for training; by default random ones until ``learning_starts``, then those of the policy's ``act``.
 
         Args:
             obs: observations, [N, …].
@@ -212,8 +357,14 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         Returns:
             The actions as they are stored and as the environments take them, [N, …].
         """
+        if self.num_timesteps < self.learning_starts:
+            actions = random_actions(self.action_space, len(obs), self.generator)
+        else:
+            actions, _ = self.acting_policy.act(obs)
+        return actions, actions
 
-    def _store(
+    @hook
+    def store(
         self,
         obs: np.ndarray,
         actions: np.ndarray,
@@ -222,9 +373,10 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
+        """Stores the transitions of one step, [N, …]."""
         check_rewards(rewards)
-        told = (infos,) if self.is_using_her() else ()
-        self.replay_buffer.extend(obs, actions, rewards, next_obs, dones, *told)
+        extra = (infos,) if self.is_using_her() else ()
+        self.replay_buffer.extend(obs, actions, rewards, next_obs, dones, *extra)
 
     def is_using_her(self) -> bool:
         """Whether the replay buffer is one of hindsight experience replay, which relabels goals."""
@@ -241,10 +393,10 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             reward: the reward.
             obs_tp1: observation after the step.
             done: whether the episode ended.
-            info: what the environment told besides; only hindsight experience replay uses it.
+            info: what the environment returned besides; only hindsight experience replay uses it.
         """
-        told = {"info": info} if self.is_using_her() else {}
-        self.replay_buffer.add(obs_t, action, reward, obs_tp1, float(done), **told)
+        extra = {"info": info} if self.is_using_her() else {}
+        self.replay_buffer.add(obs_t, action, reward, obs_tp1, float(done), **extra)
 
     # ------------------------------------------------------------ learning
     def learn(
@@ -280,19 +432,23 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         ) as training:
             if self.replay_buffer is None:
-                self.replay_buffer = self._make_replay_buffer()
+                self.replay_buffer = self.make_replay_buffer()
             if replay_wrapper is not None and not self.is_using_her():
                 self.replay_buffer = replay_wrapper(self.replay_buffer)
-            self._start_training(training)
+            self.start_training(training)
             collector = OffPolicyCollector(
-                self._vec_env, self._explore, self._store, self._vec_normalize_env, self.bootstrap_timeouts
+                self.vec_env,
+                self.explore,
+                self.store,
+                self._vec_normalize_env,
+                bootstrap_timeouts=self.bootstrap_timeouts,
             )
-            history, start_time, start = _History(), time.time(), self.num_timesteps
+            history, start_time, start = EpisodeHistory(), time.time(), self.num_timesteps
 
             def get_locals(get_step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
                 step = (self.num_timesteps - start) // self.n_envs - 1
-                told = {"step": step, "start_time": start_time, "replay_wrapper": replay_wrapper}
-                return told | self._locals(get_step, history)
+                extra = {"step": step, "start_time": start_time, "replay_wrapper": replay_wrapper}
+                return extra | self.step_locals(get_step, history)
 
             def on_step(get_step: Callable[[], dict[str, Any]]) -> bool:
                 return training.on_step(partial(get_locals, get_step))
@@ -304,37 +460,48 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                 if episodes is None:
                     break
                 n_due = self.num_timesteps // self.train_freq - first_step // self.train_freq
-                trains = n_due > 0 and self._may_train()
-                if trains or (n_due and self._rollouts_in_warm_up):
+                trains = n_due > 0 and self.may_train()
+                if trains or (n_due and self.rollouts_in_warm_up):
                     training.on_rollout_end()
                     if trains:
-                        self._train(n_due * self.gradient_steps, training)
+                        self.train(n_due * self.gradient_steps, training)
                     training.on_rollout_start()
                 if episodes:
-                    self._note_episodes(episodes, history, first_step, training)
-                self._after_step(first_step, training, history)
+                    self.record_episodes(episodes, history, first_step, training)
+                self.after_step(first_step, training, history)
         return self
 
-    def _start_training(self, training: Training) -> None:
-        """Hook for what a subclass sets up at the start of `learn`."""
+    @hook
+    def start_training(self, training: Training) -> None:
+        """Prepares a call of `learn`, once its environment and callbacks are ready."""
+        self.n_updates, self.last_statistics = 0, {}
+        self.current_learning_rate = self.learning_rate_at(1.0)
 
-    def _may_train(self) -> bool:
+    @hook
+    def may_train(self) -> bool:
         """Whether the warm-up is over and there are enough transitions."""
         return self.num_timesteps >= self.learning_starts and self.replay_buffer.can_sample(self.batch_size)
 
-    @abstractmethod
-    def _train(self, n_steps: int, training: Training) -> None:
-        """Makes ``n_steps`` gradient steps and logs them."""
+    @hook
+    def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
+        """What happens by the count of steps, which was ``first_step`` before this one; by default nothing."""
 
-    def _after_step(self, first_step: int, training: Training, history: _History) -> None:
-        """Hook for what happens by the count of steps, which was ``first_step`` before this one."""
-
-    @abstractmethod
-    def _table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
+    @hook
+    def table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
         """What the logger prints."""
+        return {
+            "episodes": n_episodes,
+            "mean 100 episode reward": mean_return,
+            "n_updates": self.n_updates,
+            "current_lr": self.current_learning_rate,
+            "fps": training.fps,
+            "time_elapsed": int(training.elapsed),
+            **self.last_statistics,
+            "total timesteps": self.num_timesteps,
+        }
 
-    def _note_episodes(
-        self, episodes: list[dict[str, Any]], history: _History, first_step: int, training: Training
+    def record_episodes(
+        self, episodes: list[dict[str, Any]], history: EpisodeHistory, first_step: int, training: Training
     ) -> None:
         """Logs the episodes that ended with the last step."""
         n_before = history.n_episodes
@@ -345,26 +512,27 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
         if training.writer is not None and history.successes:
             training.writer.scalar("rollout/success_rate", history.success_rate, self.num_timesteps)
-        if self._tables_by_episodes and self._passed_interval(training, n_before, history.n_episodes):
-            self._log_table(training, history, self._table(training, history.n_episodes, history.mean_return))
+        if self.tables_by_episodes and self.passed_interval(training, n_before, history.n_episodes):
+            self.log_table(training, history, self.table(training, history.n_episodes, history.mean_return))
 
-    def _passed_interval(self, training: Training, before: int, now: int) -> bool:
+    def passed_interval(self, training: Training, before: int, now: int) -> bool:
         """Whether a table is due, by a count (of episodes or training phases) and what it was before."""
-        interval = self._table_interval(training)
+        interval = self.table_interval(training)
         return interval is not None and now // interval > before // interval
 
-    def _table_interval(self, training: Training) -> int | None:
+    def table_interval(self, training: Training) -> int | None:
         """The interval between two tables, None for no tables; processes that learn together make them together."""
-        several = self._n_workers > 1
+        several = self.n_workers > 1
         return training.log_interval if self.verbose >= 1 or several else None
 
     @staticmethod
-    def _log_table(training: Training, history: _History, table: dict[str, Any]) -> None:
+    def log_table(training: Training, history: EpisodeHistory, table: dict[str, Any]) -> None:
         if history.successes:
             table["success rate"] = history.success_rate
         training.log_table(table, "ep_rewmean", "eplenmean")
 
-    def _locals(self, get_step: Callable[[], dict[str, Any]], history: _History) -> dict[str, Any]:
+    @hook
+    def step_locals(self, get_step: Callable[[], dict[str, Any]], history: EpisodeHistory) -> dict[str, Any]:
         """What callbacks may look at, under legacy names; of a single environment without the axis of environments."""
         step = get_step()
         names = {
@@ -378,7 +546,12 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         return given | {"episode_rewards": history.rewards, "episode_successes": history.successes}
 
 
-class _History:
+def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Statistics of consecutive gradient steps, [K, …], from those of parts of them."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+class EpisodeHistory:
     """The episodes of one call of `learn`."""
 
     def __init__(self) -> None:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, make_policy
+from stable_baselines_tf2.common.math_util import explained_variance
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs, make_policy
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.checks import check_number
-from stable_baselines_tf2.core.collect import OnPolicyCollector, PolicyStep, Rollout
-from stable_baselines_tf2.core.optimizers import Optimizer
+from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+from stable_baselines_tf2.core.hooks import hook
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, gradient_step
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.base import BaseRLModel
-from stable_baselines_tf2.models.training import Training
+from stable_baselines_tf2.models.training import SetVerbosity, Training
 
 
 class ActorCriticRLModel(BaseRLModel):
     """Base of the algorithms with an actor-critic policy that learn from rollouts of their own.
 
-    A subclass gives the optimizer (`_make_optimizer`), builds its compiled update in `_build_update`, and maps a
-    rollout to statistics in `_update`. Collection, logs, callbacks, files and prediction are here.
+    A subclass gives the optimizer (`make_optimizer`), a loss (`loss`), and maps a rollout to statistics (`update`).
+    Collection, the compiled gradient step, logs, callbacks, files and prediction are here.
+
+    Attributes:
+        keep_states: whether updates need the recurrent states before every step.
+        phase: the compiled update.
     """
 
-    _loss_tags: ClassVar[dict[str, str]] = {}  # TensorBoard tags of the statistics
-    _keep_states: ClassVar[bool] = False  # whether updates need the recurrent states before every step
+    keep_states: ClassVar[bool] = False
+    phase: CompiledPhase
 
     def __init__(
         self,
@@ -67,21 +76,24 @@ class ActorCriticRLModel(BaseRLModel):
         Raises:
             ValueError: the spaces or arguments do not fit.
         """
-        with self._verbosity():
+        with SetVerbosity(self.verbose):
             self.set_random_seed(self.seed)
-            self._check_arguments(None if self.env is None else self.n_envs)
-            self._size_rollouts()
-            self.train_model = self._make_policy()
+            self.check_arguments(None if self.env is None else self.n_envs)
+            self.size_rollouts()
+            self.train_model = self.make_policy()
             self.train_model.generator = self.generator
-            self._build_networks()
-            self._set_optimizer(self._make_optimizer())
-            self._build_update()
+            self.build_networks()
+            self.set_optimizer(self.make_optimizer())
+            self.build_update()
 
-    def _size_rollouts(self) -> None:
+    @hook
+    def size_rollouts(self) -> None:
         """Sets what depends on the number of environments."""
         self.n_batch = self.n_envs * self.n_steps
 
-    def _make_policy(self) -> Any:
+    @hook
+    def make_policy(self) -> Any:
+        """A policy for the model's spaces, number of environments and steps."""
         return make_policy(
             self.policy,
             None,
@@ -93,11 +105,17 @@ class ActorCriticRLModel(BaseRLModel):
             **self.policy_kwargs,
         )
 
-    def _build_networks(self) -> None:
-        """Hook for networks besides the policy."""
+    @hook
+    def build_networks(self) -> None:
+        """Creates networks besides the policy; by default none."""
 
-    def _check_arguments(self, n_envs: int | None) -> None:
-        """Raises ValueError where arguments make no sense for a number of environments (None: not known yet)."""
+    @hook
+    def check_arguments(self, n_envs: int | None) -> None:
+        """Checks hyperparameters, for a number of environments (None: not known yet).
+
+        Raises:
+            ValueError: an invalid argument.
+        """
         if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
             raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
         check_number("gamma", self.gamma, 0.0, 1.0)
@@ -105,40 +123,116 @@ class ActorCriticRLModel(BaseRLModel):
         if limit is not None and (not isinstance(limit, int | float | np.number) or not limit > 0.0):
             raise ValueError(f"max_grad_norm must be a positive number or None, not {limit!r}")
 
-    def _make_optimizer(self) -> Optimizer:
-        raise NotImplementedError
+    @hook
+    def make_optimizer(self) -> Optimizer:
+        """The optimizer of the policy's weights; by default Adam."""
+        return Adam()
 
-    def _build_update(self) -> None:
-        raise NotImplementedError
+    @hook
+    def build_update(self) -> None:
+        """Compiles the update; by default `training_phase` as ``phase``.
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
+        XLA fuses the loops over time of small recurrent networks; other single steps are not worth its compilation.
+        """
+        small = self.train_model.is_small
+        self.phase = CompiledPhase(
+            self.training_phase, jit_compile=small and self.train_model.recurrent, in_caller=small
+        )
+
+    @hook
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
+        """The compiled update; by default one gradient step on `loss`, with ``inputs["learning_rate"]``.
+
+        Args:
+            vector: weights, [n].
+            state: what else updates change.
+            inputs: what `update` gives to `run_update`.
+
+        Returns:
+            New weights, the whole new state, and statistics by name.
+        """
+        vector, moments, statistics = gradient_step(
+            lambda vector: self.loss(vector, inputs),
+            self.optimizer,
+            vector,
+            state.moments,
+            inputs["learning_rate"],
+            self.max_grad_norm,
+        )
+        return vector, state._replace(moments=moments), statistics
+
+    @hook
+    def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        """The loss, in TensorFlow, and statistics by name.
+
+        Args:
+            vector: weights, [n]; `policy_outputs` gives the policy's outputs for them.
+            batch: rows of rollouts, [B, …].
+        """
+        raise NotImplementedError(f"{type(self).__name__} must override loss() or training_phase()")
+
+    def policy_outputs(self, vector: Tensor, batch: Batch, n_steps: int | None = None) -> PolicyOutputs:
+        """The policy's outputs for ``batch["obs"]``, differentiable in the weights; for use in compiled functions.
+
+        Args:
+            vector: weights, [n].
+            batch: ``obs`` [B, …]; with a recurrent policy also ``starts`` [B] and ``states`` [B / n_steps, 2H].
+            n_steps: consecutive rows that belong to one environment; those of a rollout if None.
+        """
+        n_steps = self.n_steps if n_steps is None else n_steps
+        return self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), n_steps)
+
+    @abstractmethod
+    @hook
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         """Learns from a rollout.
 
         Args:
-            rollout: what the environments gave.
+            rollout: what was collected.
             training: the training that this belongs to.
-            progress: fraction of the training that remains, 1 at its start.
+            progress_remaining: fraction of the training that remains, 1 at its start.
 
         Returns:
-            Statistics, of which those in ``_loss_tags`` go to TensorBoard.
+            Statistics by name, among them those of ``log_tags``.
         """
-        raise NotImplementedError
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
-        """What the logger prints."""
-        raise NotImplementedError
+    @hook
+    def rollout_scalars(self, rollout: Rollout, statistics: Mapping[str, float]) -> dict[str, float]:
+        """What TensorBoard shows besides the statistics of ``log_tags``: numbers by tag. Only called where it logs."""
+        return {}
+
+    @hook
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
+        """What the logger prints; by default counts, speed, explained variance and the statistics."""
+        return {
+            "n_updates": training.update,
+            "total_timesteps": self.num_timesteps,
+            "fps": training.fps,
+            "explained_variance": self.explained_variance(rollout),
+            **statistics,
+        }
+
+    @staticmethod
+    def explained_variance(rollout: Rollout) -> float:
+        """Fraction of the variance of a rollout's returns that its values explain."""
+        return float(explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns)))
 
     @property
-    def _policy(self) -> Any:
-        return self._built(self.train_model)
+    @hook
+    def acting_policy(self) -> Any:
+        return self.require_built(self.train_model)
 
     @property
-    def _trained(self) -> Parameters:
-        return self._policy.params
+    @hook
+    def trainable(self) -> Parameters:
+        return self.acting_policy.params
 
     @property
-    def _parameters(self) -> Parameters | JoinedParameters:
-        return self._trained
+    @hook
+    def parameters(self) -> Parameters | JoinedParameters:
+        return self.trainable
 
     @property
     def act_model(self) -> Any:
@@ -161,28 +255,28 @@ class ActorCriticRLModel(BaseRLModel):
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """One step of acting: see `ActorCriticPolicy.step`."""
-        return self._policy.step(*args, **kwargs)
+        return self.acting_policy.step(*args, **kwargs)
 
     def proba_step(self, *args: Any, **kwargs: Any) -> Any:
         """Parameters of the action distribution: see `ActorCriticPolicy.proba_step`."""
-        return self._policy.proba_step(*args, **kwargs)
+        return self.acting_policy.proba_step(*args, **kwargs)
 
     def value(self, *args: Any, **kwargs: Any) -> np.ndarray:
         """Values of observations: see `ActorCriticPolicy.value`."""
-        return self._policy.value(*args, **kwargs)
+        return self.acting_policy.value(*args, **kwargs)
 
     # ------------------------------------------------------------ learning
     def set_env(self, env: Any) -> None:
         super().set_env(env)
         self._runner = None
 
-    def _take_env(self, env: VecEnv) -> None:
+    def use_env(self, env: VecEnv) -> None:
         built = getattr(self, "train_model", None) is not None
         if built:
-            self._check_arguments(env.num_envs)
-        super()._take_env(env)
+            self.check_arguments(env.num_envs)
+        super().use_env(env)
         if built:
-            self._size_rollouts()
+            self.size_rollouts()
 
     @property
     def runner(self) -> OnPolicyCollector:
@@ -198,21 +292,23 @@ class ActorCriticRLModel(BaseRLModel):
         if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
             raise ValueError("bootstrap_timeouts: VecNormalize must be outside of wrappers that change observations")
         return OnPolicyCollector(
-            self._vec_env,
-            *self._acting(),
+            self.vec_env,
+            *self.acting(),
             self.n_steps,
             self.initial_state,
             bounds,
             timeout_discount,
             normalizer.normalize_obs if normalizer else None,  # infos hold observations as they were
-            self._keep_states,
+            keep_states=self.keep_states,
         )
 
-    def _acting(self) -> tuple[PolicyStep, Callable[..., np.ndarray]]:
+    @hook
+    def acting(self) -> tuple[Callable[..., tuple[Any, ...]], Callable[..., np.ndarray]]:
         """How rollouts act and value observations: see `OnPolicyCollector`."""
         return self.train_model.step, self.train_model.value
 
-    def _n_updates(self, total_timesteps: int) -> int:
+    @hook
+    def count_updates(self, total_timesteps: int) -> int:
         """Number of rollouts in this many environment steps."""
         return total_timesteps // self.n_batch
 
@@ -228,32 +324,34 @@ class ActorCriticRLModel(BaseRLModel):
         with Training(
             self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
         ) as training:
-            self._start_training(training)
+            self.start_training(training)
             runner = self.runner
             runner.continue_training = True
-            n_updates = self._n_updates(training.total_timesteps)
+            n_updates = self.count_updates(training.total_timesteps)
             for update in range(1, n_updates + 1):
                 training.update = update
                 first_step = self.num_timesteps
                 training.on_rollout_start()
                 rollout = runner.run(training.on_step)
                 training.on_rollout_end(update=update, rollout=rollout)
-                if self._somebody_stops(rollout is None) or rollout is None:
+                if self.any_worker_stops(rollout is None) or rollout is None:
                     break
                 self.ep_info_buf.extend(rollout.episode_infos)
-                statistics = self._update(rollout, training, 1.0 - (update - 1.0) / n_updates)
+                statistics = self.update(rollout, training, 1.0 - (update - 1.0) / n_updates)
+                if update == 1:
+                    self._check_statistics(statistics)
                 training.log_episodes(rollout.episodes, first_step)
                 if training.writer is not None:
-                    self._log_update(rollout, training, statistics)
+                    self.log_update(rollout, training, statistics)
                 if training.table_is_due():
-                    training.log_table(self._table(rollout, training, statistics))
+                    training.log_table(self.table(rollout, training, statistics))
         return self
 
-    def _somebody_stops(self, here: bool) -> bool:
+    def any_worker_stops(self, here: bool) -> bool:
         """Whether a callback wants to stop, in this process (``here``) or another: they can only stop together."""
-        return distributed.any_of(here) if self._n_workers > 1 else here
+        return distributed.any_of(here) if self.n_workers > 1 else here
 
-    def _imitate(self, vector: Any, obs: Any) -> Any:
+    def imitate(self, vector: Any, obs: Any) -> Any:
         policy = self.train_model
         states = (
             (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1]))
@@ -263,18 +361,28 @@ class ActorCriticRLModel(BaseRLModel):
         outputs = policy.with_weights(vector, obs, *states)
         return outputs.policy if space_kind(self.action_space) == "Discrete" else outputs.distribution.mode()
 
-    def _deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
         outputs = self.train_model.with_weights(vector, obs, *memory)
         actions = outputs.distribution.mode()
         if space_kind(self.action_space) == "Box":
             actions = tf.clip_by_value(actions, self.action_space.low, self.action_space.high)
         return (actions, outputs.state) if memory else (actions,)
 
-    def _start_training(self, training: Training) -> None:
-        """Hook for what a subclass sets up at the start of `learn`."""
+    @hook
+    def start_training(self, training: Training) -> None:
+        """Prepares a call of `learn`, once its environment and callbacks are ready."""
 
-    def _log_update(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> None:
-        scalars = {tag: statistics[name] for name, tag in self._loss_tags.items() if name in statistics}
+    def _check_statistics(self, statistics: Mapping[str, float]) -> None:
+        missing = [name for name in self.log_tags if name not in statistics]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__}.log_tags names {', '.join(missing)}, but the statistics of update() are "
+                f"{', '.join(statistics) or 'none'}: return them, or take them out of log_tags"
+            )
+
+    def log_update(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> None:
+        scalars = {tag: statistics[name] for name, tag in self.log_tags.items()}
+        scalars |= self.rollout_scalars(rollout, statistics)
         histograms: dict[str, Any] = {}
         if self.full_tensorboard_log:
             histograms["input_info/observation"] = rollout.obs

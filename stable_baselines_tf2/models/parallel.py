@@ -1,31 +1,28 @@
-"""What TRPO, PPO1 and GAIL share: on-policy training that several processes of MPI can do together.
+"""What TRPO, PPO1 and GAIL share: on-policy training by several MPI workers.
 
-Every process plays environments of its own; gradients and losses are averaged over all of them, so that each holds the
-same weights. Without MPI there is one process.
+Every worker plays environments of its own; gradients and losses are averaged over all of them, so that each holds the
+same weights. Without MPI there is one worker.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.misc_util import flatten_lists
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.parameters import Parameters
-from stable_baselines_tf2.core.phases import Batch
-from stable_baselines_tf2.core.returns import generalized_advantage_estimation
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
-SHORTEST_SEQUENCE, LONGEST_SEQUENCE = 16, 128  # steps; see `ParallelActorCriticRLModel._sequence`
+SHORTEST_SEQUENCE, LONGEST_SEQUENCE = 16, 128  # steps; see `ParallelActorCriticRLModel.sequence_length`
 
 
 class Episode(NamedTuple):
@@ -44,25 +41,25 @@ class Minibatches(NamedTuple):
 
 
 class ParallelActorCriticRLModel(ActorCriticRLModel):
-    """Base of on-policy algorithms that processes of MPI train together.
+    """Base of on-policy algorithms that MPI workers train together.
 
-    A subclass names its number of steps for each update in ``_horizon``.
+    A subclass names its number of steps for each update in ``horizon``.
     """
 
-    _over_processes = True
-    _keep_states = True
-    _explained_variance_key = "explained_variance_tdlam_before"
+    uses_mpi = True
+    keep_states = True
+    explained_variance_key = "explained_variance_tdlam_before"
     lam: float
     _episodes: deque[Episode]
 
     # ------------------------------------------------------------ building
     @property
-    def _horizon(self) -> int:
+    def horizon(self) -> int:
         """Environment steps for one update, over all environments of this process."""
         raise NotImplementedError
 
     @property
-    def _horizon_name(self) -> str:
+    def horizon_name(self) -> str:
         """The constructor's name for it."""
         raise NotImplementedError
 
@@ -71,36 +68,26 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         """The policy, under its older name."""
         return self.train_model
 
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
-        check_number(self._horizon_name, self._horizon, 1, integer=True)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
+        check_number(self.horizon_name, self.horizon, 1, integer=True)
         check_number("lam", self.lam, 0.0, 1.0)
-        if n_envs is not None and self._horizon % n_envs:
+        if n_envs is not None and self.horizon % n_envs:
             raise ValueError(
-                f"{self._horizon_name} must be a multiple of the number of environments ({n_envs}), not {self._horizon}"
+                f"{self.horizon_name} must be a multiple of the number of environments ({n_envs}), not {self.horizon}"
             )
 
-    def _size_rollouts(self) -> None:
-        self.n_steps = self._horizon // self.n_envs
-        super()._size_rollouts()
+    def size_rollouts(self) -> None:
+        self.n_steps = self.horizon // self.n_envs
+        super().size_rollouts()
 
     # ------------------------------------------------------------ rollouts for updates
-    def _estimate(self, rollout: Rollout) -> np.ndarray:
+    def estimate_advantages(self, rollout: Rollout) -> np.ndarray:
         """Sets the rollout's returns; gives the advantages, [N·T]."""
-        advantages, returns = generalized_advantage_estimation(
-            rollout.rewards.T,
-            rollout.values.T,
-            rollout.starts.T,
-            rollout.last_values,
-            rollout.last_dones,
-            self.gamma,
-            self.lam,
-        )
-        rollout.returns = np.ascontiguousarray(returns.T)
-        return np.ascontiguousarray(advantages.T).ravel()
+        return rollout.advantages(self.gamma, self.lam).ravel()
 
     @property
-    def _sequence(self) -> int:
+    def sequence_length(self) -> int:
         """Steps of the sequences into which a recurrent policy's whole rollout is cut for training.
 
         Short ones are quick to go through, all at once; each begins with the state that the memory then had.
@@ -108,7 +95,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         longest = max(length for length in range(1, LONGEST_SEQUENCE + 1) if self.n_steps % length == 0)
         return longest if longest >= SHORTEST_SEQUENCE else self.n_steps
 
-    def _batch(self, rollout: Rollout, advantages: np.ndarray, chunk: int) -> dict[str, np.ndarray]:
+    def training_batch(self, rollout: Rollout, advantages: np.ndarray, chunk: int) -> dict[str, np.ndarray]:
         """What the update takes, [B, …].
 
         With a recurrent policy also starts [B], and states before each sequence and before each chunk, [n, 2H].
@@ -123,11 +110,11 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         if rollout.step_states is not None:
             batch["starts"] = rollout.flat(rollout.starts).astype(np.float32)
             whole = self.n_steps // chunk * chunk
-            batch["states"] = rollout.flat(rollout.step_states[:, :: self._sequence])
+            batch["states"] = rollout.flat(rollout.step_states[:, :: self.sequence_length])
             batch["chunk_states"] = rollout.flat(rollout.step_states[:, :whole:chunk])
         return batch
 
-    def _minibatches(self, n_epochs: int, size: int) -> Minibatches:
+    def minibatches(self, n_epochs: int, size: int) -> Minibatches:
         """Full minibatches of ``size`` rows for some passes; rows that are left over in a pass are not used.
 
         Rows are shuffled in each pass. A minibatch of a recurrent policy is a chunk of consecutive steps; those keep
@@ -144,31 +131,27 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         rows = self.generator.permuted(order, axis=1)[:, : whole * size].reshape(n_epochs * whole, size)
         return Minibatches(rows, np.zeros((len(rows), 0), np.int32))
 
-    def _outputs(self, vector: Tensor, batch: Batch, n_steps: int) -> Any:
-        """The network's outputs for rows in sequences of ``n_steps``."""
-        return self.train_model.with_weights(vector, batch["obs"], batch.get("states"), batch.get("starts"), n_steps)
-
     # ------------------------------------------------------------ learning
-    def _start_training(self, training: Training) -> None:
+    def start_training(self, training: Training) -> None:
         self._runner = None  # as in the original, every training starts with new episodes
         self._episodes = deque(maxlen=100)
         self._n_episodes = 0
         self._ended: list[Episode] = []  # in the last rollout
-        self._share(self._trained)
+        self.share_weights(self.trainable)
 
-    def _share(self, parameters: Parameters) -> None:
+    def share_weights(self, parameters: Parameters) -> None:
         """Gives all processes the weights of the first."""
-        if self._n_workers > 1:
+        if self.n_workers > 1:
             parameters.advance(tf.constant(distributed.broadcast(parameters.vector.numpy())))
 
     @property
-    def _steps_at_once(self) -> int:
-        return self.n_envs * self._n_workers
+    def timesteps_per_step(self) -> int:
+        return self.n_envs * self.n_workers
 
-    def _n_updates(self, total_timesteps: int) -> int:
-        return -(-total_timesteps // (self.n_batch * self._n_workers))  # rounded up
+    def count_updates(self, total_timesteps: int) -> int:
+        return -(-total_timesteps // (self.n_batch * self.n_workers))  # rounded up
 
-    def _note_episodes(self, rollout: Rollout, learned: list[float] | None = None) -> None:
+    def record_episodes(self, rollout: Rollout, learned: list[float] | None = None) -> None:
         """Adds the episodes that ended in a rollout, here and in other processes, to the statistics.
 
         Args:
@@ -178,20 +161,18 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         reported = [info["r"] for info in rollout.episode_infos]  # of a Monitor, which knows unnormalized rewards
         returns = reported if len(reported) == len(rollout.episodes) else [total for _, total in rollout.episodes]
         own = list(map(Episode, rollout.episode_lengths, returns if learned is None else learned, returns))
-        self._ended = flatten_lists(distributed.allgather(own)) if self._n_workers > 1 else own
+        self._ended = flatten_lists(distributed.allgather(own)) if self.n_workers > 1 else own
         self._episodes.extend(self._ended)
         self._n_episodes += len(self._ended)
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
         episodes = {}
         if self._episodes:
             episodes["EpLenMean"] = np.mean([episode.length for episode in self._episodes])
             episodes["EpRewMean"] = np.mean([episode.total_reward for episode in self._episodes])
         return {
             **statistics,
-            self._explained_variance_key: float(
-                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
-            ),
+            self.explained_variance_key: self.explained_variance(rollout),
             **episodes,
             "EpThisIter": len(self._ended),
             "EpisodesSoFar": self._n_episodes,

@@ -18,7 +18,7 @@ class ReplayBufferFiles(ABC):
     replay_buffer: Any
 
     @abstractmethod
-    def _make_replay_buffer(self) -> Any:
+    def make_replay_buffer(self) -> Any:
         """An empty buffer, which has ``get_state`` and ``set_state``."""
 
     def save_replay_buffer(self, path: PathOrFile) -> None:
@@ -53,27 +53,27 @@ class ReplayBufferFiles(ABC):
         """
         archive = read_archive(path)
         if archive.pickled is not None:
-            self._take_transitions(read_transitions(archive.pickled))
+            self.take_transitions(read_transitions(archive.pickled))
             return
         if archive.data is not None or not archive.state:
             raise ValueError(f"{path} holds no replay buffer")
-        buffer = self._make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
+        buffer = self.make_replay_buffer() if self.replay_buffer is None else self.replay_buffer
         buffer.set_state(archive.state, archive.arrays)
         self.replay_buffer = buffer
 
-    def _take_transitions(self, transitions: tuple[np.ndarray, ...]) -> None:
+    def take_transitions(self, transitions: tuple[np.ndarray, ...]) -> None:
         """Replaces what is stored by the transitions of a pickled buffer: see `ReplayBuffer.extend`."""
-        buffer = self._make_replay_buffer()
+        buffer = self.make_replay_buffer()
         if not isinstance(buffer, ReplayBuffer) or getattr(self.replay_buffer, "relabels_goals", False):
             raise ValueError("only the algorithms with a plain ReplayBuffer take one that was pickled")
         buffer.extend(*transitions)
         self.replay_buffer = buffer
 
     @classmethod
-    def _restore(
+    def restore(
         cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
     ) -> Any:
-        model = super()._restore(load_path, archive, data, env, kwargs)  # type: ignore[misc]
+        model = super().restore(load_path, archive, data, env, kwargs)  # type: ignore[misc]
         if data.get("replay_buffer") is not None:  # some scripts stored it with the model
-            model._take_transitions(transitions_of(data["replay_buffer"]))
+            model.take_transitions(transitions_of(data["replay_buffer"]))
         return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -18,10 +18,8 @@ from stable_baselines_tf2.common.callbacks import (
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
+from stable_baselines_tf2.core.interfaces import TrainedModel
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
-
-if TYPE_CHECKING:
-    from stable_baselines_tf2.models.base import BaseRLModel
 
 
 class Training:
@@ -42,7 +40,7 @@ class Training:
 
     def __init__(
         self,
-        model: BaseRLModel,
+        model: TrainedModel,
         total_timesteps: int,
         callback: Any,
         log_interval: int | None,
@@ -65,25 +63,25 @@ class Training:
         self.update = 0  # updates of this call
         self.writer: EventWriter | None = None
         # Of processes that learn together, the first logs for all.
-        self._logs = model._rank == 0
+        self.is_logging_worker = model.rank == 0
         self.callback = as_callback(callback)
         # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
         self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)
-        if progress_bar and self._logs:
+        if progress_bar and self.is_logging_worker:
             self.callback = CallbackList([self.callback, ProgressBarCallback()])
 
     def __enter__(self) -> Training:
         model = self.model
-        model._check_can_learn()
+        model.check_can_learn()
         if self.reset_num_timesteps:
             model.num_timesteps = 0
-        outer = model._outer or model
+        outer = model.wrapper or model
         self.callback.init_callback(outer)
         with contextlib.ExitStack() as opened:
-            folder = model.tensorboard_log if self._logs else None
+            folder = model.tensorboard_log if self.is_logging_worker else None
             log = TensorboardWriter(None, folder, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
             self.writer = opened.enter_context(log)
-            opened.enter_context(model._verbosity())
+            opened.enter_context(SetVerbosity(model.verbose))
             self.start_time = time.perf_counter()
             self._first_step = model.num_timesteps
             self.callback.on_training_start(
@@ -103,7 +101,7 @@ class Training:
 
     def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
         with self._opened:
-            self.model._sync()
+            self.model.sync()
             if error_type is None or issubclass(error_type, KeyboardInterrupt):
                 self.callback.on_training_end()
             else:
@@ -117,16 +115,16 @@ class Training:
     # ------------------------------------------------------------ events
     def on_step(self, get_locals: Callable[[], dict[str, Any]]) -> bool:
         """Counts one step of every environment and tells the callback; False if it wants to stop."""
-        self.model.num_timesteps += self.model._steps_at_once
+        self.model.num_timesteps += self.model.timesteps_per_step
         if self._watched:
             self.callback.update_locals(get_locals())
-            self.model._sync()
+            self.model.sync()
         return self.callback.on_step() is not False
 
     def on_rollout_start(self) -> None:
         """Before a rollout."""
         if self._watched:
-            self.model._sync()
+            self.model.sync()
         self.callback.on_rollout_start()
 
     def on_rollout_end(self, **locals_: Any) -> None:
@@ -153,9 +151,9 @@ class Training:
         return time.perf_counter() - self.start_time
 
     @property
-    def progress(self) -> float:
+    def progress_remaining(self) -> float:
         """Fraction of this training that was left before the last step, 1 at the start."""
-        done = self.model.num_timesteps - self.model._steps_at_once - self._first_step
+        done = self.model.num_timesteps - self.model.timesteps_per_step - self._first_step
         return 1.0 - done / max(self.total_timesteps, 1)
 
     def log_update(self, scalars: Mapping[str, float], histograms: Mapping[str, Any] | None = None) -> None:
@@ -190,7 +188,7 @@ class Training:
         self, values: Mapping[str, Any], reward_key: str = "ep_reward_mean", length_key: str = "ep_len_mean"
     ) -> None:
         """Gives the logger a table."""
-        if not self._logs:
+        if not self.is_logging_worker:
             return
         for key, value in {**values, **self.rollout_statistics(reward_key, length_key)}.items():
             logger.logkv(key, value)

@@ -7,6 +7,7 @@ one compiled call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +18,20 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
-from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
+from stable_baselines_tf2.core.phases import (
+    Batch,
+    CompiledPhase,
+    Statistics,
+    Step,
+    TrainingState,
+    gradient_step,
+    minibatch_steps,
+)
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
 SCHEDULES = ("constant", "linear")
 
 
@@ -70,7 +79,7 @@ class PPO1(ParallelActorCriticRLModel):
         "bootstrap_timeouts",
     )
     loss_names: ClassVar[tuple[str, ...]] = ("pol_surr", "pol_entpen", "vf_loss", "kl", "ent")
-    _loss_tags: ClassVar[dict[str, str]] = {
+    log_tags: ClassVar[Mapping[str, str]] = {
         "pol_entpen": "loss/entropy_loss",
         "pol_surr": "loss/policy_gradient_loss",
         "vf_loss": "loss/value_function_loss",
@@ -82,8 +91,8 @@ class PPO1(ParallelActorCriticRLModel):
         "advantages": "input_info/advantage",
         "clip_range": "input_info/clip_range",
     }
-    _horizon_name = "timesteps_per_actorbatch"
-    _explained_variance_key = "ev_tdlam_before"
+    horizon_name = "timesteps_per_actorbatch"
+    explained_variance_key = "ev_tdlam_before"
 
     def __init__(
         self,
@@ -127,77 +136,92 @@ class PPO1(ParallelActorCriticRLModel):
             self.setup_model()
 
     @property
-    def _horizon(self) -> int:
+    def horizon(self) -> int:
         return self.timesteps_per_actorbatch
 
     @property
-    def _batch_size(self) -> int:
+    def minibatch_size(self) -> int:
         """Rows of a minibatch."""
-        return self.optim_batchsize or (self.n_steps if self.policy.recurrent else self._horizon)
+        return self.optim_batchsize or (self.n_steps if self.policy.recurrent else self.horizon)
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         check_number("optim_epochs", self.optim_epochs, 1, integer=True)
         for name in ("clip_param", "entcoeff", "optim_stepsize", "adam_epsilon"):
             check_number(name, getattr(self, name), 0.0)
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
-        limit = self._horizon // (n_envs or 1) if self.policy.recurrent else self._horizon
+        limit = self.horizon // (n_envs or 1) if self.policy.recurrent else self.horizon
         if self.optim_batchsize:
             check_number("optim_batchsize", self.optim_batchsize, 1, limit, integer=True)
 
-    def _make_optimizer(self) -> Optimizer:
+    def make_optimizer(self) -> Optimizer:
         return Adam(epsilon=self.adam_epsilon)
 
-    def _build_update(self) -> None:
-        small = self.train_model.compiles_well and self._n_workers == 1
-        self._phase = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
+    def build_update(self) -> None:
+        small = self.train_model.is_small and self.n_workers == 1
+        self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
     # ------------------------------------------------------------ the update
-    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
-        """All minibatches; statistics [K, 5] from before each step, those of the last pass from after all steps."""
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
+        """All minibatches; statistics [K] from before each step, those of the last pass from after all steps."""
         inputs = dict(inputs)
         rows, sequences, rate = (inputs.pop(name) for name in ("rows", "sequences", "rate"))
         clip = inputs.pop("clip")
         chunk_states = {"states": inputs.pop("chunk_states")} if self.train_model.recurrent else {}
-        old = self._outputs(vector, inputs, self._sequence).distribution
+        old = self.policy_outputs(vector, inputs, self.sequence_length).distribution
         batch = {name: array for name, array in inputs.items() if name != "states"}
         batch |= {"old": old.flatparam(), "old_neglogp": old.neglogp(inputs["actions"])}
 
-        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-                return self._loss(vector, batch, clip)
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            vector, moments, statistics = gradient_step(
+                lambda vector: self.loss(vector, batch | {"clip": clip}),
+                self.optimizer,
+                vector,
+                state.moments,
+                rate,
+                transform=allreduce_mean_tensor,
+            )
+            return vector, state._replace(moments=moments), statistics
 
-            return gradient_step(loss, self._optimizer, vector, state, rate, transform=allreduce_mean_tensor)
+        def measure(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            return vector, state, self.loss(vector, batch | {"clip": clip})[1]
 
-        def measure(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            return vector, state, tf.stack(self._loss(vector, batch, clip)[1])
-
-        def run(step: Any, chosen: slice) -> tuple[Tensor, State, Tensor]:
-            n_losses = len(self.loss_names)
-            return minibatch_steps(step, vector, state, batch, rows[chosen], chunk_states, sequences[chosen], n_losses)
+        def run(step: Step, chosen: slice) -> tuple[Tensor, TrainingState, Statistics]:
+            return minibatch_steps(step, vector, state, batch, rows[chosen], chunk_states, sequences[chosen])
 
         n_training = rows.shape[0] // (self.optim_epochs + 1) * self.optim_epochs
         vector, state, training_losses = run(step, slice(0, n_training))
         _, _, final_losses = run(measure, slice(n_training, None))
-        return vector, state, tf.concat([training_losses, allreduce_mean_tensor(final_losses)], axis=0)
+        final = allreduce_mean_tensor(tf.stack([final_losses[name] for name in self.loss_names]))  # [5, K]
+        return (
+            vector,
+            state,
+            {
+                name: tf.concat([training_losses[name], rest], axis=0)
+                for name, rest in zip(self.loss_names, tf.unstack(final), strict=True)
+            },
+        )
 
-    def _loss(self, vector: Tensor, batch: Batch, clip: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """L, and the losses in the order of ``loss_names``."""
-        outputs = self._outputs(vector, batch, self._batch_size)
+    def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        """L, and the losses of ``loss_names``."""
+        outputs = self.policy_outputs(vector, batch, self.minibatch_size)
         new = outputs.distribution
         surrogate, _, _ = losses.clipped_surrogate(
-            new.neglogp(batch["actions"]), batch["old_neglogp"], batch["advantages"], clip
+            new.neglogp(batch["actions"]), batch["old_neglogp"], batch["advantages"], batch["clip"]
         )
         entropy = tf.reduce_mean(new.entropy())
         penalty = -self.entcoeff * entropy
         value_loss = losses.squared_error(outputs.value, batch["returns"])
         old = self.train_model.pdtype.proba_distribution_from_flat(batch["old"])
         divergence = tf.reduce_mean(old.kl(new))
-        return surrogate + penalty + value_loss, (surrogate, penalty, value_loss, divergence, entropy)
+        found = (surrogate, penalty, value_loss, divergence, entropy)
+        return surrogate + penalty + value_loss, dict(zip(self.loss_names, found, strict=True))
 
-    def _train(self, batch: dict[str, np.ndarray], minibatches: Minibatches, multiplier: float) -> np.ndarray:
+    def train(self, batch: dict[str, np.ndarray], minibatches: Minibatches, multiplier: float) -> dict[str, np.ndarray]:
         """Runs the compiled update.
 
         Args:
@@ -207,33 +231,30 @@ class PPO1(ParallelActorCriticRLModel):
             multiplier: of the step size and of ε.
 
         Returns:
-            The losses of ``loss_names`` for each minibatch, [K, 5].
+            The losses of ``loss_names`` for each minibatch, [K].
         """
         inputs: dict[str, np.ndarray | np.generic] = {**batch, **minibatches._asdict()}
         inputs["rate"] = np.float32(self.optim_stepsize * multiplier)
         inputs["clip"] = np.float32(self.clip_param * multiplier)
-        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
-        self._advance(vector, state, {"the loss": statistics}, f"the update at step {self.num_timesteps}")
-        return statistics
+        return self.run_update(self.phase, inputs)
 
     @staticmethod
-    def _standardized(advantages: np.ndarray) -> np.ndarray:
+    def standardized(advantages: np.ndarray) -> np.ndarray:
         return (advantages - advantages.mean()) / (advantages.std() or 1.0)
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        self._note_episodes(rollout)
-        advantages = self._standardized(self._estimate(rollout))
-        batch = self._batch(rollout, advantages, self._batch_size)
-        minibatches = self._minibatches(self.optim_epochs + 1, self._batch_size)
-        done = (training.update - 1) * self.n_batch * self._n_workers / max(training.total_timesteps, 1)
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        self.record_episodes(rollout)
+        advantages = self.standardized(self.estimate_advantages(rollout))
+        batch = self.training_batch(rollout, advantages, self.minibatch_size)
+        minibatches = self.minibatches(self.optim_epochs + 1, self.minibatch_size)
+        done = (training.update - 1) * self.n_batch * self.n_workers / max(training.total_timesteps, 1)
         multiplier = max(1.0 - done, 0.0) if self.schedule == "linear" else 1.0
-        statistics = self._train(batch, minibatches, multiplier)
-        n_training = len(statistics) // (self.optim_epochs + 1) * self.optim_epochs
-        means = dict(zip(self.loss_names, map(float, statistics[:n_training].mean(axis=0)), strict=True))
-        final = zip(self.loss_names, map(float, statistics[n_training:].mean(axis=0)), strict=True)
+        statistics = self.train(batch, minibatches, multiplier)
+        n_training = len(minibatches.rows) // (self.optim_epochs + 1) * self.optim_epochs
+        means = {name: float(values[:n_training].mean()) for name, values in statistics.items()}
         return {
             **means,
-            **{f"loss_{name}": value for name, value in final},
+            **{f"loss_{name}": float(values[n_training:].mean()) for name, values in statistics.items()},
             "loss": means["pol_surr"] + means["pol_entpen"] + means["vf_loss"],
             "clip_factor": self.clip_param * multiplier,
             "clip_range": float(self.clip_param),
@@ -242,9 +263,9 @@ class PPO1(ParallelActorCriticRLModel):
             "learning_rate": float(self.optim_stepsize),
         }
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
         shown = (f"loss_{name}" for name in self.loss_names)
-        return super()._table(rollout, training, {name: statistics[name] for name in shown})
+        return super().table(rollout, training, {name: statistics[name] for name in shown})
 
     def learn(
         self,

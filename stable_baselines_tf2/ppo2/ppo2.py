@@ -7,25 +7,30 @@ sequences: a minibatch then holds some of the environments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
 from stable_baselines_tf2.core.collect import Rollout
-from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps, shuffled_minibatches
-from stable_baselines_tf2.core.returns import generalized_advantage_estimation
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
+from stable_baselines_tf2.core.phases import (
+    Batch,
+    CompiledPhase,
+    Statistics,
+    TrainingState,
+    minibatch_steps,
+    shuffled_minibatches,
+)
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
 Schedule = float | Callable[[float], float]
 
 
@@ -76,20 +81,15 @@ class PPO2(ActorCriticRLModel):
         "bootstrap_timeouts",
     )
     loss_names: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "approxkl", "clipfrac")
-    _loss_tags: ClassVar[dict[str, str]] = {
+    log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
         "value_loss": "loss/value_function_loss",
         "approxkl": "loss/approximate_kullback-leibler",
         "clipfrac": "loss/clip_factor",
         "loss": "loss/loss",
-        "returns": "input_info/discounted_rewards",
         "learning_rate": "input_info/learning_rate",
-        "advantages": "input_info/advantage",
         "cliprange": "input_info/clip_range",
-        "cliprange_vf": "input_info/clip_range_vf",
-        "neglogp": "input_info/old_neglog_action_probability",
-        "values": "input_info/old_value_pred",
     }
 
     def __init__(
@@ -135,8 +135,8 @@ class PPO2(ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         for name in ("nminibatches", "noptepochs"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
@@ -155,7 +155,7 @@ class PPO2(ActorCriticRLModel):
                 f"must be a multiple of nminibatches ({self.nminibatches})"
             )
 
-    def _make_optimizer(self) -> Optimizer:
+    def make_optimizer(self) -> Optimizer:
         return Adam(epsilon=1e-5)
 
     # ------------------------------------------------------------ the update
@@ -163,42 +163,38 @@ class PPO2(ActorCriticRLModel):
     def _clips_values(self) -> bool:
         return callable(self.cliprange_vf) or self.cliprange_vf is None or self.cliprange_vf >= 0
 
-    def _build_update(self) -> None:
-        small = self.train_model.compiles_well
-        self._phase = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
+    def build_update(self) -> None:
+        small = self.train_model.is_small
+        self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
-    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, Tensor]:
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         inputs = dict(inputs)
         rows, sequences = inputs.pop("rows"), inputs.pop("sequences")
-        learning_rate, cliprange, cliprange_vf = (
-            inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf")
-        )
+        shared = {name: inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf")}
         per_sequence = {"states": inputs.pop("states")} if self.train_model.recurrent else {}
 
-        def step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-                return self._loss(vector, batch, cliprange, cliprange_vf)
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            return super(PPO2, self).training_phase(vector, state, batch | shared)
 
-            return gradient_step(loss, self._optimizer, vector, state, learning_rate, self.max_grad_norm)
+        return minibatch_steps(step, vector, state, inputs, rows, per_sequence, sequences)
 
-        return minibatch_steps(step, vector, state, inputs, rows, per_sequence, sequences, len(self.loss_names) + 1)
-
-    def _loss(
-        self, vector: Tensor, batch: Batch, cliprange: Tensor, cliprange_vf: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """L = L_policy - c_entropy · H + c_value · L_value; and the statistics: those of ``loss_names``, then L."""
-        outputs = self.train_model.with_weights(
-            vector, batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps
-        )
+    def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
+        """L = L_policy - c_entropy · H + c_value · L_value; and the statistics of ``loss_names``, and L."""
+        outputs = self.policy_outputs(vector, batch)
         advantages = losses.standardize(batch["returns"] - batch["values"])
         neglogp = outputs.distribution.neglogp(batch["actions"])
         entropy = tf.reduce_mean(outputs.distribution.entropy())
-        policy_loss, approxkl, clipfrac = losses.clipped_surrogate(neglogp, batch["neglogp"], advantages, cliprange)
-        value_loss = losses.clipped_value_loss(outputs.value, batch["values"], batch["returns"], cliprange_vf)
+        policy_loss, approxkl, clipfrac = losses.clipped_surrogate(
+            neglogp, batch["neglogp"], advantages, batch["cliprange"]
+        )
+        value_loss = losses.clipped_value_loss(outputs.value, batch["values"], batch["returns"], batch["cliprange_vf"])
         loss = policy_loss - self.ent_coef * entropy + self.vf_coef * value_loss
-        return loss, (policy_loss, value_loss, entropy, approxkl, clipfrac, loss)
+        statistics = zip(self.loss_names, (policy_loss, value_loss, entropy, approxkl, clipfrac), strict=True)
+        return loss, {**dict(statistics), "loss": loss}
 
-    def _minibatches(self) -> tuple[np.ndarray, np.ndarray]:
+    def minibatches(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows [K, M] of the flattened rollout, and with a recurrent policy the environments [K, S] they belong to."""
         if not self.train_model.recurrent:
             rows = shuffled_minibatches(self.generator, self.noptepochs, self.nminibatches, self.n_batch)
@@ -207,7 +203,7 @@ class PPO2(ActorCriticRLModel):
         rows = sequences[:, :, np.newaxis] * self.n_steps + np.arange(self.n_steps, dtype=np.int32)
         return rows.reshape(len(sequences), -1), sequences
 
-    def _train(
+    def train(
         self,
         batch: dict[str, np.ndarray],
         rows: np.ndarray,
@@ -229,55 +225,51 @@ class PPO2(ActorCriticRLModel):
         """
         if not self._clips_values:
             cliprange_vf = -1.0
-        scalars = {"learning_rate": learning_rate, "cliprange": cliprange, "cliprange_vf": cliprange_vf}
-        inputs: dict[str, np.ndarray | np.generic] = {
-            **batch,
-            "rows": rows,
-            "sequences": sequences,
-            **{name: np.float32(value) for name, value in scalars.items()},
-        }
-        vector, state, statistics = self._phase(self._trained.vector, self._optimizer_state, inputs)
-        means = statistics.mean(axis=0)
-        named = dict(zip((*self.loss_names, "loss"), map(float, means), strict=True))
-        self._advance(vector, state, named, f"the update at step {self.num_timesteps}")
-        return named
-
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        learning_rate = get_schedule_fn(self.learning_rate)(progress)
-        cliprange = get_schedule_fn(self.cliprange)(progress)
-        cliprange_vf = cliprange if self.cliprange_vf is None else get_schedule_fn(self.cliprange_vf)(progress)
-        _, returns = generalized_advantage_estimation(
-            rollout.rewards.T,
-            rollout.values.T,
-            rollout.starts.T,
-            rollout.last_values,
-            rollout.last_dones,
-            self.gamma,
-            self.lam,
+        statistics = self.run_update(
+            self.phase,
+            {
+                **batch,
+                "rows": rows,
+                "sequences": sequences,
+                "learning_rate": np.float32(learning_rate),
+                "cliprange": np.float32(cliprange),
+                "cliprange_vf": np.float32(cliprange_vf),
+            },
         )
-        rollout.returns = np.ascontiguousarray(returns.T, np.float32)
-        batch = rollout.batch("obs", "actions", "returns", "values", "neglogp")
-        statistics = self._train(batch, *self._minibatches(), learning_rate, cliprange, cliprange_vf)
-        if training.writer is not None:
-            statistics |= {name: float(np.mean(batch[name])) for name in ("returns", "values", "neglogp")}
-            statistics |= {
-                "advantages": float(np.mean(rollout.returns - rollout.values)),
-                "learning_rate": float(learning_rate),
-            }
-            statistics |= {"cliprange": float(cliprange)} | (
-                {"cliprange_vf": float(cliprange_vf)} if self._clips_values else {}
-            )
-        return statistics
+        return {name: float(values.mean()) for name, values in statistics.items()}
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        learning_rate = get_schedule_fn(self.learning_rate)(progress_remaining)
+        cliprange = get_schedule_fn(self.cliprange)(progress_remaining)
+        cliprange_vf = (
+            cliprange if self.cliprange_vf is None else get_schedule_fn(self.cliprange_vf)(progress_remaining)
+        )
+        rollout.advantages(self.gamma, self.lam)
+        batch = rollout.batch("obs", "actions", "returns", "values", "neglogp")
+        statistics = self.train(batch, *self.minibatches(), learning_rate, cliprange, cliprange_vf)
+        return statistics | {
+            "learning_rate": float(learning_rate),
+            "cliprange": float(cliprange),
+            "cliprange_vf": float(cliprange_vf),
+        }
+
+    def rollout_scalars(self, rollout: Rollout, statistics: Mapping[str, float]) -> dict[str, float]:
+        scalars = {
+            "input_info/discounted_rewards": rollout.returns,
+            "input_info/advantage": rollout.returns - rollout.values,
+            "input_info/old_neglog_action_probability": rollout.neglogp,
+            "input_info/old_value_pred": rollout.values,
+        }
+        means = {tag: float(np.mean(array)) for tag, array in scalars.items()}
+        return means | ({"input_info/clip_range_vf": statistics["cliprange_vf"]} if self._clips_values else {})
+
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
         return {
             "serial_timesteps": training.update * self.n_steps,
             "n_updates": training.update,
             "total_timesteps": self.num_timesteps,
             "fps": training.fps,
-            "explained_variance": float(
-                explained_variance(rollout.flat(rollout.values), rollout.flat(rollout.returns))
-            ),
+            "explained_variance": self.explained_variance(rollout),
             **{name: statistics[name] for name in self.loss_names},
         }
 

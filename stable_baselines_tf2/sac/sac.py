@@ -25,13 +25,12 @@ import tensorflow as tf
 
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
-from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
+from stable_baselines_tf2.core.optimizers import Adam, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.sac.policies import SACPolicy, gaussian_entropy
-
-Tensor = Any
 
 
 class SAC(ContinuousControlModel):
@@ -138,8 +137,8 @@ class SAC(ContinuousControlModel):
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
+    def check_arguments(self) -> None:
+        super().check_arguments()
         check_number("target_update_interval", self.target_update_interval, 1, integer=True)
         self._initial_ent_coef()
         if self.target_entropy == "auto":
@@ -159,73 +158,65 @@ class SAC(ContinuousControlModel):
             raise ValueError(f"ent_coef must be positive (a number that is not learned may be 0), not {given!r}")
         return value, learned
 
-    def _build_networks(self) -> None:
-        self.policy_tf, self.target_policy = self._network(), self._network("target")
+    def build_networks(self) -> None:
+        self.policy_tf, self.target_policy = self.make_network(), self.make_network("target")
         targets, (ent_coef, learned) = self.target_policy.params, self._initial_ent_coef()
-        self._value_place = self._followed(targets)
-        self._companions = {"target": targets}
+        self._value_place = self.link_targets(targets)
+        self.target_parameters = {"target": targets}
+        self.extra_parameters = {}
+        log_ent_coef: list[Parameters] = []
         if learned:
             with keras.name_scope("model"):
                 self.log_ent_coef = keras.Variable(np.log(np.float32(ent_coef)), name="log_ent_coef")
-            self._companions["log_ent_coef"] = Parameters([self.log_ent_coef])
-        self._all_parameters = JoinedParameters(self.policy_tf.params, *reversed(self._companions.values()))
+            log_ent_coef = [Parameters([self.log_ent_coef])]
+            self.extra_parameters = {"log_ent_coef": log_ent_coef[0]}
+        self.all_parameters = JoinedParameters(self.policy_tf.params, *log_ent_coef, targets)
         self.target_params = targets.variables
-        # One Adam does for actor, critics and α: they step together and share its step size.
-        self._optimizer = Adam()
-        self._optimizer_state = self._optimizer.initial_state(sum(self._trained.sizes) + learned)
+        # One Adam does for actor, critics and α: they step together and share its learning rate.
+        self.optimizer = Adam()
+        self.moments = self.optimizer.initial_state(sum(self.trainable.sizes) + learned)
 
     # ------------------------------------------------------------ the update
-    @property
-    def _loss_names(self) -> tuple[str, ...]:
-        names = ("policy_loss", "qf1_loss", "qf2_loss", "value_loss", "entropy")
-        return (*names, "ent_coef_loss", "ent_coef") if self.log_ent_coef is not None else names
+    def noise_inputs(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        inputs = {"noise": self.standard_normals(len(numbers))}
+        if self.target_update_interval > 1:
+            inputs["update_target"] = (numbers % self.target_update_interval == 0).astype(np.float32)
+        return inputs
 
-    def _draws(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        draws, interval = {"noise": self._standard_normals(len(numbers))}, self.target_update_interval
-        if interval == 1:
-            return draws
-        return draws | self._when_to_update_the_target(numbers % interval == 0)
-
-    @staticmethod
-    def _when_to_update_the_target(flags: np.ndarray) -> dict[str, np.ndarray]:
-        """Flags [K] as input ``update_target``; nothing if all are set."""
-        return {} if flags.all() else {"update_target": flags.astype(np.float32)}
-
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-        """One step; statistics are those of ``_loss_names``, from before the step."""
-        sizes = [self._n_actor, vector.shape[0] - self._n_actor]
-        learned = [*tf.split(vector, sizes), *([state["log_ent_coef"]] if "log_ent_coef" in state else [])]
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
+        """One step; statistics are from before it."""
+        sizes = [self.n_actor, vector.shape[0] - self.n_actor]
+        learned = [*tf.split(vector, sizes), *state.extra.values()]  # actor, critics, and log α where it is learned
         with tf.GradientTape() as tape:
             tape.watch(learned)
-            statistics = self._losses(*learned, target=state["target"], batch=batch)
-            loss = tf.add_n([statistics[name] for name in statistics if name.endswith("_loss")])
+            loss, statistics = self._losses(*learned, target=state.targets["target"], batch=batch)
         gradient = tf.concat(tape.gradient(loss, learned), 0)
-        weights, moments = self._optimizer.step(tf.concat(learned, 0), gradient, state, batch["learning_rate"])
+        weights, moments = self.optimizer.step(tf.concat(learned, 0), gradient, state.moments, batch["learning_rate"])
         vector = weights[: vector.shape[0]]
-        state = state | moments
-        if "log_ent_coef" in state:
-            state["log_ent_coef"] = weights[vector.shape[0] :]
-        tau = self.tau * batch["update_target"] if "update_target" in batch else self.tau
-        state["target"] = polyak_average(state["target"], vector[self._value_place], tau)
-        return vector, state, tf.stack([statistics[name] for name in self._loss_names])
+        tau = self.tau * batch["update_target"] if self.target_update_interval > 1 else self.tau
+        target = polyak_average(state.targets["target"], vector[self._value_place], tau)
+        extra = dict.fromkeys(state.extra, weights[vector.shape[0] :])
+        return vector, TrainingState(moments, {"target": target}, extra), statistics
 
     def _losses(
         self, actor: Tensor, critics: Tensor, log_ent_coef: Tensor = None, *, target: Tensor, batch: Batch
-    ) -> dict[str, Tensor]:
-        """The losses, whose sum has the gradient of each with respect to its own weights; and what else is logged.
+    ) -> tuple[Tensor, Statistics]:
+        """The sum of the losses, which has the gradient of each with respect to its own weights; and statistics.
 
         Args:
             actor: weights of the actor.
             critics: weights of the critics.
             log_ent_coef: log α where it is learned, [1].
             target: weights of V'.
-            batch: see `_gradient_step`; ``noise`` are standard normals, [B, n].
+            batch: see `gradient_step`; ``noise`` are standard normals, [B, n].
         """
         policy = self.policy_tf
         with self.target_policy.using(target):
             processed = self.target_policy.preprocessor.tensor(batch["next_obs"])
             v_t = _column(self.target_policy.make_critics(processed, create_qf=False)[2])  # [B]
-        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t)
+        q_target = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t)
         processed = policy.preprocessor.tensor(batch["obs"])
         with policy.using(actor, critics):
             mean, log_std = policy.gaussian(processed)
@@ -236,23 +227,25 @@ class SAC(ContinuousControlModel):
             q1_pi, q2_pi = map(_column, policy.make_critics(processed, actions, create_vf=False)[:2])
         learned = log_ent_coef is not None
         ent_coef = tf.stop_gradient(tf.exp(log_ent_coef[0])) if learned else self._initial_ent_coef()[0]
-        found = {
+        parts = {
             "policy_loss": tf.reduce_mean(ent_coef * logp - q1_pi),
-            "qf1_loss": 0.5 * losses.squared_error(q1, goal),
-            "qf2_loss": 0.5 * losses.squared_error(q2, goal),
+            "qf1_loss": 0.5 * losses.squared_error(q1, q_target),
+            "qf2_loss": 0.5 * losses.squared_error(q2, q_target),
             "value_loss": losses.soft_value_loss(
                 value, tf.minimum(q1_pi, q2_pi), ent_coef * logp, pairwise=not self.corrected_value_target
             ),
-            "entropy": tf.reduce_mean(gaussian_entropy(log_std)),
         }
-        if learned:
-            excess = tf.stop_gradient(logp + self.target_entropy)
-            found |= {"ent_coef_loss": -tf.reduce_mean(log_ent_coef[0] * excess), "ent_coef": ent_coef}
-        return found
+        entropy = tf.reduce_mean(gaussian_entropy(log_std))
+        if not learned:
+            return tf.add_n(list(parts.values())), {**parts, "entropy": entropy}
+        excess = tf.stop_gradient(logp + self.target_entropy)
+        ent_coef_loss = -tf.reduce_mean(log_ent_coef[0] * excess)
+        statistics = {**parts, "entropy": entropy, "ent_coef_loss": ent_coef_loss, "ent_coef": ent_coef}
+        return tf.add_n([*parts.values(), ent_coef_loss]), statistics
 
     # ------------------------------------------------------------ acting and learning
-    def _predicted(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
-        return self._policy.step(obs, deterministic=deterministic)
+    def predicted_actions(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
+        return self.acting_policy.step(obs, deterministic=deterministic)
 
     def learn(
         self,

@@ -8,6 +8,7 @@ copies follow: θ' <- (1 - τ) θ' + τ θ.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -18,12 +19,25 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch
+from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.td3.policies import TD3Policy
 
-Tensor = Any
 ACTOR, CRITICS = Adam(name="adam_actor"), Adam(name="adam_critics")
+
+
+class PolicyUpdates(enum.Enum):
+    """Which gradient steps of a training phase update the policy; only for `SOME` is a condition compiled."""
+
+    ALL = enum.auto()
+    NONE = enum.auto()
+    SOME = enum.auto()
+
+    @classmethod
+    def of(cls, flags: np.ndarray) -> PolicyUpdates:
+        """Of steps with these flags, [K]."""
+        return cls.ALL if flags.all() else cls.SOME if flags.any() else cls.NONE
 
 
 class TD3(ContinuousControlModel):
@@ -76,7 +90,6 @@ class TD3(ContinuousControlModel):
         "random_exploration",
         "bootstrap_timeouts",
     )
-    _loss_names = ("qf1_loss", "qf2_loss", "policy_loss")
 
     def __init__(
         self,
@@ -126,40 +139,35 @@ class TD3(ContinuousControlModel):
             self.setup_model()
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self) -> None:
-        super()._check_arguments()
+    def check_arguments(self) -> None:
+        super().check_arguments()
         check_number("policy_delay", self.policy_delay, 1, integer=True)
         check_number("target_policy_noise", self.target_policy_noise, 0.0)
         check_number("target_noise_clip", self.target_noise_clip, 0.0)
 
-    def _build_networks(self) -> None:
-        self.policy_tf, self.target_policy_tf = self._network(), self._network("target")
+    def build_networks(self) -> None:
+        self.policy_tf, self.target_policy_tf = self.make_network(), self.make_network("target")
         targets = self.target_policy_tf.params
-        self._followed(targets)
-        self._companions = {"target": targets}
-        self._all_parameters = JoinedParameters(self.policy_tf.params, targets)
+        self.link_targets(targets)
+        self.target_parameters = {"target": targets}
+        self.all_parameters = JoinedParameters(self.policy_tf.params, targets)
         self.target_params = targets.variables
-        n_critics = sum(targets.sizes) - self._n_actor
-        self._optimizer_state = ACTOR.initial_state(self._n_actor) | CRITICS.initial_state(n_critics)
+        n_critics = sum(targets.sizes) - self.n_actor
+        self.moments = ACTOR.initial_state(self.n_actor) | CRITICS.initial_state(n_critics)
 
     # ------------------------------------------------------------ the update
-    def _draws(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
-        draws = {"noise": self._standard_normals(len(numbers))}
-        return draws | self._when_to_update_the_policy(self._updates_policy(numbers))
+    def noise_inputs(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        inputs, updates = {"noise": self.standard_normals(len(numbers))}, self._updates_policy(numbers)
+        if PolicyUpdates.of(updates) is PolicyUpdates.SOME:
+            inputs["update_policy"] = updates
+        return inputs
+
+    def step_variant(self, numbers: np.ndarray) -> PolicyUpdates:
+        return PolicyUpdates.of(self._updates_policy(numbers))
 
     def _updates_policy(self, numbers: np.ndarray) -> np.ndarray:
         """Whether the steps of these numbers update the policy, [K]."""
         return numbers % self.policy_delay == 0
-
-    @staticmethod
-    def _when_to_update_the_policy(flags: np.ndarray) -> dict[str, np.ndarray]:
-        """Flags [K] as input ``update_policy``, or ``always_update_policy`` if all are set; nothing if none is.
-
-        So only phases in which steps differ are compiled with a condition.
-        """
-        if not flags.any():
-            return {}
-        return {"always_update_policy" if flags.all() else "update_policy": flags}
 
     def target_action(self, vector: Tensor, next_obs: Tensor, noise: Tensor) -> Tensor:
         """The next action a' for standard normals [B, n], [B, n]."""
@@ -167,51 +175,53 @@ class TD3(ContinuousControlModel):
         return tf.clip_by_value(self.target_policy_tf.with_weights(vector, next_obs) + noise, -1.0, 1.0)
 
     @staticmethod
-    def _critics(policy: TD3Policy, obs: Tensor, actions: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
+    def critic_values(policy: TD3Policy, obs: Tensor, actions: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Q_1 and Q_2 for raw observations, [B] each."""
         with policy.using(*weights):
             q1, q2 = policy.make_critics(policy.preprocessor.tensor(obs), actions)
         return tf.reshape(q1, (-1,)), tf.reshape(q2, (-1,))
 
-    def _gradient_step(self, vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
+    def gradient_step(  # type: ignore[override]
+        self, vector: Tensor, state: TrainingState, batch: Batch, variant: PolicyUpdates
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         """One step; statistics are the losses of the critics and of the actor (0 where it is not updated)."""
-        policy, target, rate = self.policy_tf, state["target"], batch["learning_rate"]
+        policy, target, rate = self.policy_tf, state.targets["target"], batch["learning_rate"]
         next_actions = self.target_action(target, batch["next_obs"], batch["noise"])
-        q_t = tf.minimum(*self._critics(self.target_policy_tf, batch["next_obs"], next_actions, target))
-        goal = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)  # [B]
+        q_t = tf.minimum(*self.critic_values(self.target_policy_tf, batch["next_obs"], next_actions, target))
+        q_target = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)  # [B]
 
-        actor, critics = tf.split(vector, [self._n_actor, vector.shape[0] - self._n_actor])
+        actor, critics = tf.split(vector, [self.n_actor, vector.shape[0] - self.n_actor])
         with tf.GradientTape() as tape:
             tape.watch(critics)
-            q1, q2 = self._critics(policy, batch["obs"], batch["actions"], actor, critics)
-            q1_loss, q2_loss = losses.squared_error(q1, goal), losses.squared_error(q2, goal)
+            q1, q2 = self.critic_values(policy, batch["obs"], batch["actions"], actor, critics)
+            q1_loss, q2_loss = losses.squared_error(q1, q_target), losses.squared_error(q2, q_target)
             loss = q1_loss + q2_loss
-        critics, new_state = CRITICS.step(critics, tape.gradient(loss, critics), state, rate)
-        state = state | new_state
+        critics, moments = CRITICS.step(critics, tape.gradient(loss, critics), state.moments, rate)
 
-        def improve_the_policy() -> tuple[Tensor, State, Tensor]:
+        def improve_the_policy() -> tuple[Tensor, State, Tensor, Tensor]:
             with tf.GradientTape() as tape:
                 tape.watch(actor)
                 with policy.using(actor, critics):
                     actions = policy.call(batch["obs"])
-                loss = -tf.reduce_mean(self._critics(policy, batch["obs"], actions, actor, critics)[0])
-            improved, moments = ACTOR.step(actor, tape.gradient(loss, actor), state, rate)
+                loss = -tf.reduce_mean(self.critic_values(policy, batch["obs"], actions, actor, critics)[0])
+            improved, both = ACTOR.step(actor, tape.gradient(loss, actor), moments, rate)
             vector = tf.concat([improved, critics], 0)
-            return vector, state | moments | {"target": polyak_average(target, vector, self.tau)}, loss
+            return vector, both, polyak_average(target, vector, self.tau), loss
 
-        def leave_it() -> tuple[Tensor, State, Tensor]:
-            return tf.concat([actor, critics], 0), state, tf.constant(0.0)
+        def leave_it() -> tuple[Tensor, State, Tensor, Tensor]:
+            return tf.concat([actor, critics], 0), moments, target, tf.constant(0.0)
 
-        if "update_policy" in batch:
-            vector, state, policy_loss = tf.cond(batch["update_policy"], improve_the_policy, leave_it)
+        if variant is PolicyUpdates.SOME:
+            vector, moments, target, policy_loss = tf.cond(batch["update_policy"], improve_the_policy, leave_it)
         else:
-            vector, state, policy_loss = improve_the_policy() if "always_update_policy" in batch else leave_it()
-        return vector, state, tf.stack([q1_loss, q2_loss, policy_loss])
+            vector, moments, target, policy_loss = improve_the_policy() if variant is PolicyUpdates.ALL else leave_it()
+        statistics = {"qf1_loss": q1_loss, "qf2_loss": q2_loss, "policy_loss": policy_loss}
+        return vector, state._replace(moments=moments, targets={"target": target}), statistics
 
-    def _summary(self, statistics: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
-        summary, updated = super()._summary(statistics, numbers), self._updates_policy(numbers)
+    def summarize(self, statistics: dict[str, np.ndarray], numbers: np.ndarray) -> dict[str, float]:
+        summary, updated = super().summarize(statistics, numbers), self._updates_policy(numbers)
         if updated.any():
-            summary["policy_loss"] = float(statistics[updated, 2].mean())
+            summary["policy_loss"] = float(statistics["policy_loss"][updated].mean())
         else:
             del summary["policy_loss"]
         return summary

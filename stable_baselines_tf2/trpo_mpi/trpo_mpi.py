@@ -8,6 +8,7 @@ one compiled call. Fisher-vector products use every fifth row of the batch.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
@@ -19,14 +20,21 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
-from stable_baselines_tf2.core.optimizers import Adam, Optimizer, State
+from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.optimizers.trust_region import trust_region_step
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, gradient_step, minibatch_steps
+from stable_baselines_tf2.core.phases import (
+    Batch,
+    CompiledPhase,
+    Statistics,
+    TrainingState,
+    gradient_step,
+    minibatch_steps,
+)
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
-Tensor = Any
 VALUE_BATCH = 128  # rows of the value function's minibatches
 FISHER_STRIDE = 5  # one row in so many goes into Fisher-vector products
 
@@ -73,10 +81,9 @@ class TRPO(ParallelActorCriticRLModel):
         "bootstrap_timeouts",
     )
     loss_names: ClassVar[tuple[str, ...]] = ("optimgain", "meankl", "entloss", "surrgain", "entropy")
-    _loss_tags: ClassVar[dict[str, str]] = {
+    log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
         "optimgain": "loss/policy_gradient_loss",
-        "value_loss": "loss/value_function_loss",
         "meankl": "loss/approximate_kullback-leibler",
         "loss": "loss/loss",
         "returns": "input_info/discounted_rewards",
@@ -84,7 +91,7 @@ class TRPO(ParallelActorCriticRLModel):
         "advantages": "input_info/advantage",
         "max_kl": "input_info/kl_clip_range",
     }
-    _horizon_name = "timesteps_per_batch"
+    horizon_name = "timesteps_per_batch"
 
     def __init__(
         self,
@@ -127,12 +134,12 @@ class TRPO(ParallelActorCriticRLModel):
             self.setup_model()
 
     @property
-    def _horizon(self) -> int:
+    def horizon(self) -> int:
         return self.timesteps_per_batch
 
     # ------------------------------------------------------------ building
-    def _check_arguments(self, n_envs: int | None) -> None:
-        super()._check_arguments(n_envs)
+    def check_arguments(self, n_envs: int | None) -> None:
+        super().check_arguments(n_envs)
         if not isinstance(self.max_kl, int | float | np.number) or not self.max_kl > 0.0:
             raise ValueError(f"max_kl must be a positive number, not {self.max_kl!r}")
         check_number("cg_iters", self.cg_iters, 1, integer=True)
@@ -146,68 +153,71 @@ class TRPO(ParallelActorCriticRLModel):
                 stacklevel=3,
             )
 
-    def _build_networks(self) -> None:
+    def build_networks(self) -> None:
         """The policy before the last update, of which only the weights matter."""
         with keras.name_scope("oldpi"):
-            old_policy = self._make_policy()
+            old_policy = self.make_policy()
             old_policy._setup_init()  # within the name scope, where a custom policy has not done so
         self._old_weights = old_policy.params
-        self._all_parameters = JoinedParameters(self.train_model.params, self._old_weights)
+        self.all_parameters = JoinedParameters(self.train_model.params, self._old_weights)
 
     @property
-    def _parameters(self) -> JoinedParameters:
-        self._built(self.train_model)
-        return self._all_parameters
+    def parameters(self) -> JoinedParameters:
+        self.require_built(self.train_model)
+        return self.all_parameters
 
-    def _make_optimizer(self) -> Optimizer:
+    def make_optimizer(self) -> Optimizer:
         return Adam()
 
-    def _build_update(self) -> None:
-        params = self._trained
+    def build_update(self) -> None:
+        params = self.trainable
         policy = [not ("/vf" in name or "/q/" in name) for name in params.names]
         value = [not ("/pi" in name or "/logstd" in name) for name in params.names]
-        self._policy_mask, self._value_mask = (
+        self.policy_mask, self.value_mask = (
             np.repeat(np.array(mask, np.float32), params.sizes) for mask in (policy, value)
         )  # which weights each of the two objectives changes
-        small = self.train_model.compiles_well and self._n_workers == 1
-        self._phase = CompiledPhase(self._training_phase, jit_compile=small, in_caller=small)
+        small = self.train_model.is_small and self.n_workers == 1
+        self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
     # ------------------------------------------------------------ the update
-    def _training_phase(self, vector: Tensor, state: State, inputs: Batch) -> tuple[Tensor, State, dict[str, Tensor]]:
+    def training_phase(
+        self, vector: Tensor, state: TrainingState, inputs: Batch
+    ) -> tuple[Tensor, TrainingState, Statistics]:
         inputs = dict(inputs)
         rows, sequences, vf_stepsize = (inputs.pop(name) for name in ("rows", "sequences", "vf_stepsize"))
         chunk_states = {"states": inputs.pop("chunk_states")} if self.train_model.recurrent else {}
         vector, statistics = self._policy_step(vector, inputs)
 
-        def value_step(vector: Tensor, state: State, batch: Batch) -> tuple[Tensor, State, Tensor]:
-            def loss(vector: Tensor) -> tuple[Tensor, tuple[Tensor]]:
-                values = self._outputs(vector, batch, VALUE_BATCH).value
+        def value_step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+            def loss(vector: Tensor) -> tuple[Tensor, Statistics]:
+                values = self.policy_outputs(vector, batch, VALUE_BATCH).value
                 loss = losses.squared_error(values, batch["returns"])
-                return loss, (loss,)
+                return loss, {"value_loss": loss}
 
             def gradient(gradient: Tensor) -> Tensor:
-                return allreduce_mean_tensor(gradient * self._value_mask)
+                return allreduce_mean_tensor(gradient * self.value_mask)
 
-            return gradient_step(loss, self._optimizer, vector, state, vf_stepsize, transform=gradient)
+            vector, moments, statistics = gradient_step(
+                loss, self.optimizer, vector, state.moments, vf_stepsize, transform=gradient
+            )
+            return vector, state._replace(moments=moments), statistics
 
         if rows.shape[0]:
             batch = {name: array for name, array in inputs.items() if name in ("obs", "returns", "starts")}
-            vector, state, value_losses = minibatch_steps(
-                value_step, vector, state, batch, rows, chunk_states, sequences, 1
-            )
-            statistics["value_loss"] = tf.reduce_mean(value_losses)
+            vector, state, found = minibatch_steps(value_step, vector, state, batch, rows, chunk_states, sequences)
+            statistics["value_loss"] = tf.reduce_mean(found["value_loss"])
         return vector, state, statistics
 
     def _policy_step(self, vector: Tensor, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The step on the policy; its statistics are those of the trust region and of the objective."""
         pdtype = self.train_model.pdtype
-        outputs = self._outputs(vector, batch, self._sequence).distribution
+        outputs = self.policy_outputs(vector, batch, self.sequence_length).distribution
         old = pdtype.proba_distribution_from_flat(outputs.flatparam())
         old_neglogp = outputs.neglogp(batch["actions"])
 
         def evaluate(vector: Tensor) -> Tensor:
             """The losses of ``loss_names``, [5]."""
-            new = self._outputs(vector, batch, self._sequence).distribution
+            new = self.policy_outputs(vector, batch, self.sequence_length).distribution
             ratio = tf.exp(old_neglogp - new.neglogp(batch["actions"]))
             surrogate = tf.reduce_mean(ratio * batch["advantages"])
             entropy = tf.reduce_mean(new.entropy())
@@ -218,20 +228,21 @@ class TRPO(ParallelActorCriticRLModel):
             tape.watch(vector)
             before = evaluate(vector)
             objective = before[0]
-        gradient = allreduce_mean_tensor(tape.gradient(objective, vector) * self._policy_mask)
+        gradient = allreduce_mean_tensor(tape.gradient(objective, vector) * self.policy_mask)
         before = allreduce_mean_tensor(before)
         step = trust_region_step(
             vector,
             gradient,
-            self._fisher_product(vector, batch),
+            self.fisher_product(vector, batch),
             lambda vector: allreduce_mean_tensor(evaluate(vector)),
             before,
             batch["max_kl"],
             self.cg_iters,
         )
-        return step.vector, {"gradient": gradient, "before": before, **step._asdict()}
+        found = step._asdict()
+        return found.pop("vector"), {"gradient": gradient, "before": before, **found}
 
-    def _fisher_product(self, vector: Tensor, batch: Batch) -> Any:
+    def fisher_product(self, vector: Tensor, batch: Batch) -> Any:
         """``v -> (F + damping) v``, where F is the Hessian of the divergence at the weights."""
         pdtype = self.train_model.pdtype
         recurrent = self.train_model.recurrent
@@ -239,7 +250,7 @@ class TRPO(ParallelActorCriticRLModel):
             batch = {"obs": batch["obs"][::FISHER_STRIDE]}
 
         def parameters(vector: Tensor) -> Tensor:
-            flat = self._outputs(vector, batch, self._sequence if recurrent else 1).distribution.flatparam()
+            flat = self.policy_outputs(vector, batch, self.sequence_length if recurrent else 1).distribution.flatparam()
             return flat[::FISHER_STRIDE] if recurrent else flat
 
         old = pdtype.proba_distribution_from_flat(tf.stop_gradient(parameters(vector)))
@@ -251,11 +262,11 @@ class TRPO(ParallelActorCriticRLModel):
                     inner.watch(vector)
                     divergence = tf.reduce_mean(old.kl(pdtype.proba_distribution_from_flat(parameters(vector))))
                 slope = tf.reduce_sum(inner.gradient(divergence, vector) * tangent)
-            return allreduce_mean_tensor(outer.gradient(slope, vector) * self._policy_mask) + self.cg_damping * tangent
+            return allreduce_mean_tensor(outer.gradient(slope, vector) * self.policy_mask) + self.cg_damping * tangent
 
         return product
 
-    def _train(self, batch: dict[str, np.ndarray], minibatches: Minibatches) -> dict[str, np.ndarray]:
+    def train(self, batch: dict[str, np.ndarray], minibatches: Minibatches) -> dict[str, np.ndarray]:
         """Runs the compiled update.
 
         Args:
@@ -266,28 +277,25 @@ class TRPO(ParallelActorCriticRLModel):
         Returns:
             Losses under the names of ``loss_names``, and what the trust region tells.
         """
-        vector = self._trained.vector
+        vector = self.trainable.vector
         inputs: dict[str, np.ndarray | np.generic] = {**batch, **minibatches._asdict()}
         inputs |= {name: np.float32(getattr(self, name)) for name in ("max_kl", "vf_stepsize")}
-        new_vector, state, statistics = self._phase(vector, self._optimizer_state, inputs)
-        del statistics["vector"]
-        checked = {name: statistics[name] for name in ("before", "gradient", "direction")}
-        self._advance(new_vector, state, checked, f"the update at step {self.num_timesteps}")
+        statistics = self.run_update(self.phase, inputs, checked=("before", "gradient", "direction"))
         self._old_weights.advance(vector)
         return statistics | dict(zip(self.loss_names, statistics["losses"], strict=True))
 
-    def _update(self, rollout: Rollout, training: Training, progress: float) -> dict[str, float]:
-        self._note_episodes(rollout)
-        return self._learn_from(rollout)
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        self.record_episodes(rollout)
+        return self.learn_from(rollout)
 
     @staticmethod
-    def _standardized(advantages: np.ndarray) -> np.ndarray:
+    def standardized(advantages: np.ndarray) -> np.ndarray:
         return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
-    def _learn_from(self, rollout: Rollout) -> dict[str, float]:
-        advantages = self._standardized(self._estimate(rollout))
-        batch = self._batch(rollout, advantages, VALUE_BATCH)
-        statistics = self._train(batch, self._minibatches(self.vf_iters, VALUE_BATCH))
+    def learn_from(self, rollout: Rollout) -> dict[str, float]:
+        advantages = self.standardized(self.estimate_advantages(rollout))
+        batch = self.training_batch(rollout, advantages, VALUE_BATCH)
+        statistics = self.train(batch, self.minibatches(self.vf_iters, VALUE_BATCH))
         named = {name: float(statistics[name]) for name in (*self.loss_names, "value_loss") if name in statistics}
         return named | {
             "loss": -named["optimgain"],
@@ -297,8 +305,13 @@ class TRPO(ParallelActorCriticRLModel):
             "max_kl": float(self.max_kl),
         }
 
-    def _table(self, rollout: Rollout, training: Training, statistics: dict[str, float]) -> dict[str, Any]:
-        return super()._table(rollout, training, {name: statistics[name] for name in self.loss_names})
+    def rollout_scalars(self, rollout: Rollout, statistics: Mapping[str, float]) -> dict[str, float]:
+        if "value_loss" not in statistics:  # there were no minibatches for the value function
+            return {}
+        return {"loss/value_function_loss": statistics["value_loss"]}
+
+    def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
+        return super().table(rollout, training, {name: statistics[name] for name in self.loss_names})
 
     def learn(
         self,

@@ -23,7 +23,7 @@ def noting(model):
         model.noted.append((batches, learning_rate))
         return dict.fromkeys(model._names, 0.0)
 
-    model._train = train
+    model.train = train
     return model
 
 
@@ -80,13 +80,13 @@ def test_replay():
 
 def test_more_replays_than_fit_in_a_call():
     model = make("ACER", replay_ratio=2, replay_start=0)
-    assert model._steps_of_a_call == 9
-    calls, train = [], model._train
-    model._train = lambda batches, rate: calls.append(len(batches["rewards"])) or train(batches, rate)
+    assert model.steps_per_call == 9
+    calls, train = [], model.train
+    model.train = lambda batches, rate: calls.append(len(batches["rewards"])) or train(batches, rate)
     model._sample = model.replay_buffer.sample_indices
     model.replay_buffer.sample_indices = lambda n, generator: model._sample(20, generator)
     model.learn(8)
-    assert calls == [9, 9, 3] and model._phase.n_traces == 1
+    assert calls == [9, 9, 3] and model.phase.n_traces == 1
 
 
 def test_recurrent_batches():
@@ -140,9 +140,9 @@ def test_one_update_in_numpy(trust_region):
     rng = np.random.default_rng(0)
     old = {name: rng.normal(0, 0.5, array.shape) for name, array in model.get_parameters().items()}
     model.load_parameters(old)
-    model._optimizer_state["average"] = model._optimizer_state["average"] * 0.8
+    model.moments["average"] = model.moments["average"] * 0.8
     batch = batch_of(model, rng)
-    statistics = model._train(batch, 0.1)
+    statistics = model.train(batch, 0.1)
 
     def network(weights):
         obs = batch["obs"][0].astype(np.float64)
@@ -207,8 +207,8 @@ def test_several_steps_are_single_steps_in_turn(policy):
             batch |= {"starts": np.zeros((1, 10), np.float32)}
     states = {"states": np.ones((2, 8), np.float32)} if policy == "MlpLstmPolicy" else {}
     together = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    told = first._train({**together, **states}, 1e-2)
-    each = [second._train({**batch, **states}, 1e-2) for batch in batches]
+    told = first.train({**together, **states}, 1e-2)
+    each = [second.train({**batch, **states}, 1e-2) for batch in batches]
     assert told == pytest.approx(each[0], rel=1e-5)
     for name, array in first.get_parameters().items():
         np.testing.assert_allclose(array, second.get_parameters()[name], rtol=1e-5, atol=1e-6)
@@ -292,7 +292,7 @@ def test_images():
     model = make("ACER", "CnnPolicy", env, replay_ratio=2)
     before = model.get_parameters()
     model.learn(48)
-    assert model._steps_of_a_call == 1 and model._phase.n_traces == 1
+    assert model.steps_per_call == 1 and model.phase.n_traces == 1
     assert model.replay_buffer.get()[0].dtype == np.uint8 and model.replay_buffer.num_in_buffer == 6
     for name, array in model.get_parameters().items():
         assert name.startswith("model/vf/") or not np.array_equal(array, before[name]), name

@@ -189,9 +189,9 @@ def test_parameters_round_trip(tmp_path):
 def test_loading_parameters_keeps_the_optimizer():
     model = make("A2C")
     model.learn(16)
-    state = {name: value.numpy() for name, value in model._optimizer_state.items()}
+    state = {name: value.numpy() for name, value in model.moments.items()}
     model.load_parameters(model.get_parameters())
-    for name, value in model._optimizer_state.items():
+    for name, value in model.moments.items():
         np.testing.assert_array_equal(value, state[name])
 
 
@@ -205,7 +205,7 @@ def test_files(tmp_path, name):
     model.save(str(tmp_path / "model"))
     loaded = ALGORITHMS[name].load(str(tmp_path / "model"))
     assert same(model.get_parameters(), loaded.get_parameters())
-    for attribute in (*model.saved, *model._saved_always):
+    for attribute in (*model.saved, *model.saved_always):
         assert getattr(loaded, attribute) == getattr(model, attribute), attribute
     assert loaded.num_timesteps == 2 * UPDATE[name] and loaded.get_env() is None
     np.testing.assert_array_equal(model.predict(OBS, deterministic=True)[0], loaded.predict(OBS, deterministic=True)[0])
@@ -233,7 +233,7 @@ def test_policy_kwargs_with_tuples_and_functions():
 def test_loaded_models_are_seeded_as_legacy_files_were():
     """A file without state for resumption seeds the environment, as the original did."""
     model = make("A2C", seed=4)
-    model._training_state = lambda: ({}, {})
+    model.training_state = lambda: ({}, {})
     loaded = reload(model, env=random_env(seed=None))
     np.testing.assert_array_equal(loaded.runner.obs, random_env(seed=4).reset())
     assert loaded.num_timesteps == 0

@@ -85,13 +85,13 @@ def test_actions_are_stored_between_minus_one_and_one(name):
 def test_random_exploration(name):
     model = make_off_policy(name, random_exploration=0.25, learning_starts=0)
     model._noises, model.num_timesteps = [], 1
-    model._policy_actions = lambda obs: np.full((len(obs), 2), 0.5, np.float32)
+    model.policy_actions = lambda obs: np.full((len(obs), 2), 0.5, np.float32)
     obs = np.zeros((4000, 3), np.float32)
-    actions, _ = model._explore(obs, np.zeros(4000, bool))
+    actions, _ = model.explore(obs, np.zeros(4000, bool))
     random = (actions != 0.5).any(axis=1)
     assert abs(random.mean() - 0.25) < 0.03
     model.random_exploration = 1.0
-    assert (model._explore(obs, np.zeros(4000, bool))[0] != 0.5).all()
+    assert (model.explore(obs, np.zeros(4000, bool))[0] != 0.5).all()
 
 
 class Counting(ActionNoise):
@@ -115,11 +115,11 @@ def test_each_environment_has_its_noise(name):
     model = make_off_policy(name, env=off_policy_env(3, name=name), action_noise=noise, learning_starts=0)
     model.learn(3)  # starts the noise
     assert len(model._noises) == 3 and model._noises[0] is noise is not model._noises[1]
-    model._policy_actions = lambda obs: np.zeros((len(obs), 2), np.float32)
+    model.policy_actions = lambda obs: np.zeros((len(obs), 2), np.float32)
     obs, none = np.zeros((3, 3), np.float32), np.zeros(3, bool)
-    model._explore(obs, np.ones(3, bool))
-    model._explore(obs, none)
-    actions, _ = model._explore(obs, np.array([False, True, False]))
+    model.explore(obs, np.ones(3, bool))
+    model.explore(obs, none)
+    actions, _ = model.explore(obs, np.array([False, True, False]))
     np.testing.assert_allclose(actions, [[0.3, -1], [0.1, -1], [0.3, -1]], atol=1e-6)  # clipped at -1
 
 
@@ -259,9 +259,9 @@ def test_images(name):
 def test_numbers_of_gradient_steps():
     model = make_off_policy("SAC", train_freq=3, gradient_steps=2)
     model.num_timesteps = 9  # the ninth step, number 8, has just been taken
-    assert model._step_numbers(2).tolist() == [8, 9]
+    assert model.step_numbers(2).tolist() == [8, 9]
     model.num_timesteps = 10  # two environments: two phases were due
-    assert model._step_numbers(4).tolist() == [5, 6, 8, 9]
+    assert model.step_numbers(4).tolist() == [5, 6, 8, 9]
 
 
 @each
@@ -269,22 +269,22 @@ def test_phases_of_large_images_come_in_parts(name, monkeypatch):
     def learn(n_bytes):
         monkeypatch.setattr("stable_baselines_tf2.models.off_policy.PHASE_BYTES", n_bytes)
         model = make_off_policy(name, learning_starts=0, train_freq=10, gradient_steps=5)
-        parts, run = [], model._run_phase
-        model._run_phase = lambda batches: parts.append(batches) or run(batches)
+        parts, run = [], model.run_phase
+        model.run_phase = lambda batches: parts.append(batches) or run(batches)
         model.learn(10)
         return model, parts
 
     fitting = 2 * 2 * 4 * 3 * 4  # two batches: observations before and after, 4 rows of 3 numbers of 4 bytes
     model, parts = learn(fitting)
-    assert [len(part["rewards"]) for part in parts] == [2, 2, 1] and all(np.isfinite(list(model._infos.values())))
+    assert [len(part["rewards"]) for part in parts] == [2, 2, 1] and all(np.isfinite(list(model.last_statistics.values())))
     assert [len(part["rewards"]) for part in learn(2**26)[1]] == [5]
 
 
 @each
 def test_learning_rates(name):
     model = make_off_policy(name, learning_rate=LinearFunction(1e-2), learning_starts=0, train_freq=1, gradient_steps=1)
-    rates, update = [], model._update
-    model._update = lambda batches, rate: rates.append(rate) or update(batches, rate)
+    rates, update = [], model.update
+    model.update = lambda batches, rate: rates.append(rate) or update(batches, rate)
     model.learn(10)
     np.testing.assert_allclose(rates, [1e-2 * (1 - step / 10) for step in range(3, 10)])  # the buffer has 4 by then
 
@@ -301,8 +301,8 @@ def test_no_learning_rate_no_change(name):
 @each
 def test_several_environments(name):
     model = make_off_policy(name, env=off_policy_env(3, name=name), learning_starts=0, batch_size=1, train_freq=6)
-    steps, run = [], model._run_phase
-    model._run_phase = lambda batches: steps.append(len(batches["rewards"])) or run(batches)
+    steps, run = [], model.run_phase
+    model.run_phase = lambda batches: steps.append(len(batches["rewards"])) or run(batches)
     model.learn(12)
     assert steps == [model.gradient_steps] * 2 and len(model.replay_buffer) == 12
 
@@ -340,12 +340,12 @@ def test_logs(name, tmp_path, capsys):
 def test_one_trace_for_many_phases(name):
     model = make_off_policy(name)
     model.learn(30)
-    n = model._single_step.n_traces + model._several_steps.n_traces
+    n = model.single_step_phase.n_traces + model.multi_step_phase.n_traces
     model.learning_rate = LinearFunction(1e-3)
     model.learn(20, reset_num_timesteps=False)
     model.learning_rate = 1e-5
     model.learn(20)
-    assert model._single_step.n_traces + model._several_steps.n_traces == n == 1
+    assert model.single_step_phase.n_traces + model.multi_step_phase.n_traces == n == 1
 
 
 # ------------------------------------------------------------------------------------------------------------ pretrain

@@ -57,7 +57,7 @@ def test_actions_are_those_of_predict(case, tmp_path):
     model.export(tmp_path / "policy")
     content = model.to_tflite(tmp_path / "policy.tflite")
     assert (tmp_path / "policy.tflite").read_bytes() == content
-    obs = obs.astype(model._policy.preprocessor.dtype)
+    obs = obs.astype(model.acting_policy.preprocessor.dtype)
     for actions in (
         served(tmp_path / "policy")(observation=tf.constant(obs))["action"].numpy(),
         interpreted(content)(observation=obs)["action"],

@@ -14,15 +14,15 @@ class Model:
     def __init__(self, tensorboard_log=None, verbose=0):
         self.n_envs, self.num_timesteps, self.verbose, self.tensorboard_log = 3, 7, verbose, tensorboard_log
         self.ep_info_buf, self.synced = [], 0
-        self._rank, self._n_workers, self._steps_at_once, self._outer = 0, 1, 3, None
+        self._rank, self.n_workers, self.timesteps_per_step, self.wrapper = 0, 1, 3, None
 
     def get_env(self):
         return None
 
-    def _check_can_learn(self):
+    def check_can_learn(self):
         pass
 
-    def _sync(self):
+    def sync(self):
         self.synced += 1
 
     def _verbosity(self):

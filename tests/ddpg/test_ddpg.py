@@ -50,7 +50,7 @@ def test_numpy_and_tensorflow_agree(policy, options):
     model = make(policy, policy_kwargs={"layers": [8, 6], **options}, normalize_observations=True)
     model.learn(20)
     network = model.policy_tf
-    assert network.is_dense
+    assert network.is_small
     model._observations.sync()
     compiled = network.with_weights(network.params.vector, tf.constant(OBS))
     np.testing.assert_allclose(network.step(OBS), compiled, rtol=1e-5, atol=1e-6)
@@ -89,7 +89,7 @@ def test_normalized_images():
     model.obs_rms.update(255 - image)
     after = model.predict(image)[0]
     assert not np.array_equal(before, after)  # the compiled network follows the statistics
-    assert model.policy_tf._actor is not None and not model.policy_tf.is_dense
+    assert model.policy_tf._actor is not None and not model.policy_tf.is_small
 
 
 def test_a_network_of_ones_own():
@@ -116,7 +116,7 @@ def test_a_network_of_ones_own():
     names = [name for name in model.get_parameters() if name.startswith("noise/")]
     assert names == ["noise/pi_out/w:0", "noise/pi_out/b:0"]
     model.learn(14)
-    assert not model.policy_tf.is_dense and model.predict(OBS)[0].shape == (5, 2)
+    assert not model.policy_tf.is_small and model.predict(OBS)[0].shape == (5, 2)
     with pytest.raises(ValueError, match="enable_popart: the critic's last layer must be called qf_output"):
         make(Plain, policy_kwargs={}, normalize_returns=True, enable_popart=True)
     with pytest.raises(NotImplementedError, match="must override make_critic"):
@@ -191,14 +191,14 @@ def test_statistics_of_normalized_environments_are_of_original_observations():
 def test_popart_keeps_what_the_critic_says():
     model = make(**EVERYTHING, critic_lr=0.0, actor_lr=0.0, tau=0.0)
     model.ret_rms.update(np.array([1.0, 3.0, 8.0]))
-    before = model._values(OBS)
+    before = model.critic_values(OBS)
     target = {name: array for name, array in model.get_parameters().items() if name.startswith("target/qf/qf_output")}
     model.normalize_observations = False
     model.obs_rms.update = lambda obs: None
     count = model.ret_rms.get_state()["count"].copy()
     model.learn(12)
     assert model.ret_rms.get_state()["count"] == count + 2 * model.batch_size
-    np.testing.assert_allclose(model._values(OBS), before, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.critic_values(OBS), before, rtol=1e-4, atol=1e-5)
     assert not same({name: model.get_parameters()[name] for name in target}, target)
 
 
@@ -211,11 +211,11 @@ def test_returns_without_popart_keep_their_statistics():
 
 def test_regularization_covers_weights_and_gains_of_hidden_layers():
     model = make("LnMlpPolicy", policy_kwargs=dict(layers=[4, 3]), critic_l2_reg=0.1)
-    names = np.repeat(model._trained.names, model._trained.sizes)
-    chosen = set(names[model._regularized == 1])
+    names = np.repeat(model.trainable.names, model.trainable.sizes)
+    chosen = set(names[model.regularized_weights == 1])
     layers = ("fc0/kernel", "fc1/kernel", "LayerNorm/gamma", "LayerNorm_1/gamma")
     assert chosen == {f"model/qf/{layer}:0" for layer in layers}
-    assert set(model._regularized) == {0, 1}
+    assert set(model.regularized_weights) == {0, 1}
 
 
 # ----------------------------------------------------------------------------------------------------- noise on weights
@@ -223,8 +223,8 @@ def test_perturbed_actors():
     model = make("LnMlpPolicy", param_noise=AdaptiveParamNoiseSpec(0.3))
     perturbed = model.param_noise_actor.params
     noise_ = np.arange(sum(perturbed.sizes), dtype=np.float32)[: model._weight_noise.draw(model.generator).size]
-    model._perturb(model.param_noise_actor, noise_)
-    own = dict(zip(model._trained.names, model._trained.arrays(), strict=True))
+    model.perturb(model.param_noise_actor, noise_)
+    own = dict(zip(model.trainable.names, model.trainable.arrays(), strict=True))
     start = 0
     for name, array in zip(perturbed.names, perturbed.arrays(), strict=True):
         source = own[name.replace("noise/", "model/")]
@@ -239,19 +239,19 @@ def test_perturbed_actors():
 
 def test_the_scale_of_noise_adapts():
     model = make(param_noise=AdaptiveParamNoiseSpec(0.5, desired_action_stddev=0.05, adoption_coefficient=1.5))
-    distance = model._adapt_noise(OBS)
+    distance = model.adapt_noise(OBS)
     difference = model.policy_tf.step(OBS) - model.adaptive_param_noise_actor.step(OBS)
     assert distance == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-6) and distance > 0.05
     assert model.param_noise.current_stddev == pytest.approx(0.5 / 1.5)
     model.param_noise.desired_action_stddev = 10.0
-    model._adapt_noise(OBS)
+    model.adapt_noise(OBS)
     assert model.param_noise.current_stddev == pytest.approx(0.5)
 
 
 def test_noise_adapts_at_intervals_and_changes_with_episodes(monkeypatch):
     model = scripted((0,) * 7, param_noise=AdaptiveParamNoiseSpec(), nb_train_steps=5, param_noise_adaption_interval=2)
     noted = []
-    adapt, perturb = model._adapt_noise, model._perturb
+    adapt, perturb = model.adapt_noise, model.perturb
     monkeypatch.setattr(model, "_adapt_noise", lambda obs: noted.append(("adapt", len(obs))) or adapt(obs))
     monkeypatch.setattr(
         model, "_perturb", lambda copy, *draws: noted.append((copy.name, model.num_timesteps)) or perturb(copy, *draws)
@@ -268,12 +268,12 @@ def test_exploration_acts_with_the_perturbed_actor():
     model = make(param_noise=AdaptiveParamNoiseSpec(2.0))
     starts = np.ones(5, bool)
     model._noises = []
-    actions, taken = model._explore(OBS, starts)
+    actions, taken = model.explore(OBS, starts)
     np.testing.assert_array_equal(actions, model.param_noise_actor.step(OBS))
     np.testing.assert_allclose(taken, [-0.5, 1.0] + actions * [1.5, 2.0], rtol=1e-6)
-    again, _ = model._explore(OBS, ~starts)
+    again, _ = model.explore(OBS, ~starts)
     np.testing.assert_array_equal(again, actions)
-    new, _ = model._explore(OBS, np.array([False] * 4 + [True]))
+    new, _ = model.explore(OBS, np.array([False] * 4 + [True]))
     assert not np.array_equal(new, actions)
     low, high = model.action_space.low, model.action_space.high
     noisy, _ = model.predict(OBS, deterministic=False)
@@ -286,9 +286,9 @@ def test_exploration_acts_with_the_perturbed_actor():
 def test_phases_follow_rollouts(n_envs, n_rollout, expected):
     model = scripted(n_envs=n_envs, nb_rollout_steps=n_rollout, nb_train_steps=3)
     phases = []
-    model._run_phase = lambda batches: phases.append(len(batches["rewards"])) or np.zeros((3, 3))
+    model.run_phase = lambda batches: phases.append(len(batches["rewards"])) or np.zeros((3, 3))
     model.learn(24)
-    assert phases == [3] * expected and model._n_updates == 3 * expected
+    assert phases == [3] * expected and model.n_updates == 3 * expected
 
 
 def test_phases_of_large_images_come_in_parts():
@@ -296,7 +296,7 @@ def test_phases_of_large_images_come_in_parts():
     fitting = 2**26 // (2 * 64 * 36 * 36)
 
     def lengths(model, n):
-        parts = model._parts(np.arange(n))
+        parts = model.chunks(np.arange(n))
         np.testing.assert_array_equal(np.concatenate(parts), np.arange(n))
         return [len(part) for part in parts]
 
@@ -308,10 +308,10 @@ def test_settings_may_change_between_calls():
     model = make()
     model.learn(6)
     model.nb_rollout_steps, model.actor_lr, model.critic_lr = 3, 0.0, 0.0
-    before = model._trained.vector.numpy()
+    before = model.trainable.vector.numpy()
     model.learn(6)
-    np.testing.assert_array_equal(model._trained.vector.numpy(), before)
-    assert model._n_updates == 2
+    np.testing.assert_array_equal(model.trainable.vector.numpy(), before)
+    assert model.n_updates == 2
     model.nb_train_steps = 0
     with pytest.raises(ValueError, match="nb_train_steps must be an integer of at least 1, not 0"):
         model.learn(6)
@@ -330,7 +330,7 @@ def test_rendering(monkeypatch):
 def test_random_exploration():
     model = scripted(random_exploration=1.0, nb_rollout_steps=1000)
     model.learn(40)
-    taken = np.concatenate(model._vec_env.envs[0].unwrapped.actions)
+    taken = np.concatenate(model.vec_env.envs[0].unwrapped.actions)
     assert taken.min() < -1 and taken.max() > 3
     stored = np.concatenate([action for _, action, *_ in model.replay_buffer.storage])
     np.testing.assert_allclose(taken, -2 + 3 * (stored + 1), rtol=1e-5, atol=1e-5)
@@ -405,7 +405,7 @@ def test_only_one_trace():
         model.learn(24)
     finally:
         FeedForwardPolicy.make_critic = original
-    assert not calls and model._several_steps.n_traces == 1
+    assert not calls and model.multi_step_phase.n_traces == 1
 
 
 def test_pretraining():

@@ -34,7 +34,7 @@ def test_numpy_and_tensorflow_agree(policy, options):
     model = make(policy, policy_kwargs={"layers": [8, 6], **options})
     model.learn(20)
     network = model.step_model
-    assert network.is_dense
+    assert network.is_small
     np.testing.assert_allclose(
         network.q_values(OBS), network.with_weights(network.params.vector, tf.constant(OBS)), rtol=1e-5, atol=1e-6
     )
@@ -159,7 +159,7 @@ def test_share_of_random_actions():
 
 def test_noise_on_the_weights():
     model = make("LnMlpPolicy", param_noise=True, learning_starts=10**6)
-    noise, acted = model._noise, []
+    noise, acted = model.parameter_noise, []
 
     def note(locals_, globals_):
         acted.append(noise.perturbed.q_values(locals_["obs"][np.newaxis]).argmax() == locals_["action"])
@@ -203,8 +203,8 @@ def test_priorities_follow_errors():
     model = make(prioritized_replay=True, learning_starts=20, prioritized_replay_alpha=1.0, prioritized_replay_eps=0.5)
     assert isinstance(model.replay_buffer, PrioritizedReplayBuffer)
     noted = []
-    update, set_priorities = model._update, model.replay_buffer.update_priorities
-    model._update = lambda batches: noted.append([batches["weights"], update(batches)]) or noted[-1][1]
+    update, set_priorities = model.update, model.replay_buffer.update_priorities
+    model.update = lambda batches: noted.append([batches["weights"], update(batches)]) or noted[-1][1]
     model.replay_buffer.update_priorities = lambda *args: noted[-1].append(args) or set_priorities(*args)
     model.learn(24)
     assert len(noted) == 4 and model.beta_schedule.value(24) == 1.0
@@ -224,9 +224,9 @@ def test_several_gradient_steps_in_one_call_are_those_in_turn():
         "dones": rng.random((3, 4)) < 0.3,
         "weights": rng.random((3, 4)),
     }
-    losses, errors = models[0]._update(batches)
+    losses, errors = models[0].update(batches)
     for k in range(3):
-        (loss,), (error,) = models[1]._update({name: array[k : k + 1] for name, array in batches.items()})
+        (loss,), (error,) = models[1].update({name: array[k : k + 1] for name, array in batches.items()})
         np.testing.assert_allclose(losses[k], loss, rtol=1e-5)
         np.testing.assert_allclose(errors[k], error, rtol=1e-4, atol=1e-6)
     for first, second in zip(*(model.get_parameters().values() for model in models), strict=True):
@@ -236,10 +236,10 @@ def test_several_gradient_steps_in_one_call_are_those_in_turn():
 def test_a_second_call_traces_nothing_new():
     model = make(env=off_policy_env(2), prioritized_replay=True)
     model.learn(30)
-    traces = model._single_step.n_traces, model._several_steps.n_traces
+    traces = model.single_step_phase.n_traces, model.multi_step_phase.n_traces
     assert sum(traces) == 1
     model.learn(30)
-    assert (model._single_step.n_traces, model._several_steps.n_traces) == traces
+    assert (model.single_step_phase.n_traces, model.multi_step_phase.n_traces) == traces
 
 
 def test_the_same_seed_gives_the_same_model():

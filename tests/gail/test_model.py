@@ -47,7 +47,7 @@ def test_the_expert_s_action_is_preferred_in_the_end():
 def test_rollouts_for_each_update_of_the_discriminator():
     model = make(g_step=3)
     calls = []
-    model._train_adversary = lambda *arrays: calls.append([len(array) for array in arrays]) or np.zeros(6)
+    model.train_adversary = lambda *arrays: calls.append([len(array) for array in arrays]) or np.zeros(6)
     model.learn(2 * 128)
     assert model.num_timesteps == 2 * 3 * 128
     assert calls == [[128, 128, 40, 40]] * 2
@@ -56,7 +56,7 @@ def test_rollouts_for_each_update_of_the_discriminator():
 def test_minibatches_of_the_discriminator():
     model = make(g_step=1, d_step=3, timesteps_per_batch=128 + 2)
     sizes = []
-    model._train_adversary = lambda *arrays: sizes.append(len(arrays[0])) or np.zeros(6)
+    model.train_adversary = lambda *arrays: sizes.append(len(arrays[0])) or np.zeros(6)
     model.learn(1)
     assert sizes == [43] * 3
     sizes.clear()
@@ -77,7 +77,7 @@ def test_the_discriminator_s_step_size_can_be_changed():
 def test_rounds_are_whole():
     model = make(g_step=2)
     calls = []
-    model._train_adversary = lambda *arrays: calls.append(model.num_timesteps) or np.zeros(6)
+    model.train_adversary = lambda *arrays: calls.append(model.num_timesteps) or np.zeros(6)
     model.learn(128 + 64)
     assert calls == [256, 512] and model.num_timesteps == 512
 
@@ -89,8 +89,8 @@ def test_time_limits(bootstrap):
     data.actions[:] = 1
     model = make(env, data, bootstrap_timeouts=bootstrap)
     seen = []
-    model._rewards = lambda rollout: np.ones(rollout.rewards.shape, np.float32)
-    model._learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys((*model.loss_names, "returns"), 0.0)
+    model.imitation_rewards = lambda rollout: np.ones(rollout.rewards.shape, np.float32)
+    model.learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys((*model.loss_names, "returns"), 0.0)
     model.learn(64)
     cut = np.flatnonzero(seen[0].rewards != 1.0)
     assert cut.tolist() == ([*range(4, 128, 5)] if bootstrap else [])
@@ -129,7 +129,7 @@ def test_resumption_is_exact(tmp_path):
         one.set_env(random_env(1))
         one.learn(256, reset_num_timesteps=False)
     assert same(model.get_parameters(), loaded.get_parameters())
-    (_, first), (_, second) = model._training_state(), loaded._training_state()
+    (_, first), (_, second) = model.training_state(), loaded.training_state()
     assert same(first, second)
     assert any(name.startswith("adversary/") for name in first)
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec
 from stable_baselines_tf2.deepq.dqn import epsilon_greedy
 from stable_baselines_tf2.sac.policies import gaussian_entropy
+from stable_baselines_tf2.td3.td3 import PolicyUpdates
 from tests.golden import Case, driver
 from tests.golden.on_policy import _parameters, make_model
 
@@ -48,7 +49,7 @@ def dqn_forward(case: Case) -> dict[str, Any]:
         results["action_epsilon_greedy"] = epsilon_greedy(
             lambda: policy.q_values(obs).argmax(axis=1), inputs["eps"], *draws
         )
-    noise = model._noise
+    noise = model.parameter_noise
     if noise is not None:
         noise.scale, noise.threshold = float(inputs["param_noise_scale"]), float(inputs["param_noise_threshold"])
         noise.perturb(noise.perturbed, _dqn_noise(case, noise.perturbed))
@@ -67,10 +68,10 @@ def dqn_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         inputs = case.under(f"step/{k}/in/")
         batch = _transitions(case, k) | {"weights": inputs["weights"][np.newaxis]}
-        (loss,), (errors,) = model._update(batch)
+        statistics = model.update(batch, model.learning_rate)
         if inputs["update_target"]:
             model.update_target()
-        results |= {f"step/{k}/loss/loss": loss, f"step/{k}/loss/td_errors": errors} | _parameters(model, k)
+        results |= {f"step/{k}/loss/{name}": values[0] for name, values in statistics.items()} | _parameters(model, k)
     return results
 
 
@@ -84,9 +85,9 @@ def td3_forward(case: Case) -> dict[str, Any]:
     acts = policy.step(obs)
     compiled = policy.with_weights(policy.params.vector, tf.constant(obs)).numpy()
     np.testing.assert_allclose(compiled, acts, rtol=1e-4, atol=1e-5)  # what trains agrees with what acts
-    q1, q2 = model._critics(policy, obs, inputs["actions"], policy.params.vector)
+    q1, q2 = model.critic_values(policy, obs, inputs["actions"], policy.params.vector)
     next_actions = model.target_action(vector, next_obs, inputs["noise"])
-    q1_target, q2_target = model._critics(target, next_obs, next_actions, vector)
+    q1_target, q2_target = model.critic_values(target, next_obs, next_actions, vector)
     results = {"policy": acts, "policy_target": target.step(next_obs), "action": model.predict(obs)[0]}
     values = {"qf1": q1, "qf2": q2, "qf1_target": q1_target, "qf2_target": q2_target}
     results |= {name: value.numpy()[:, np.newaxis] for name, value in values.items()}
@@ -100,9 +101,9 @@ def td3_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         inputs = case.under(f"step/{k}/in/")
         batch = _transitions(case, k) | {"noise": case.arrays[f"step/{k}/noise/target"][np.newaxis]}
-        batch |= model._when_to_update_the_policy(inputs["update_policy"][np.newaxis])
-        (statistics,) = model._update(batch, float(inputs["learning_rate"]))
-        found = dict(zip(model._loss_names, statistics, strict=True))
+        variant = PolicyUpdates.of(inputs["update_policy"])
+        statistics = model.update(batch, float(inputs["learning_rate"]), variant)
+        found = {name: values[0] for name, values in statistics.items()}
         results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
     return results
 
@@ -142,9 +143,10 @@ def sac_update(case: Case) -> dict[str, Any]:
     for k in range(case.n_steps):
         inputs = case.under(f"step/{k}/in/")
         batch = _transitions(case, k) | {"noise": case.arrays[f"step/{k}/noise/policy"][np.newaxis]}
-        batch |= model._when_to_update_the_target(inputs["update_target"][np.newaxis])
-        (statistics,) = model._update(batch, float(inputs["learning_rate"]))
-        found = dict(zip(model._loss_names, statistics, strict=True))
+        if model.target_update_interval > 1:
+            batch["update_target"] = inputs["update_target"].astype(np.float32)[np.newaxis]
+        statistics = model.update(batch, float(inputs["learning_rate"]))
+        found = {name: values[0] for name, values in statistics.items()}
         results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
     return results
 
@@ -162,9 +164,9 @@ def ddpg_forward(case: Case) -> dict[str, Any]:
     results = {
         "actor": acts,
         "normalized_critic": normalized[:, np.newaxis],
-        "critic": model._q(normalized, model.ret_rms)[:, np.newaxis],
-        "critic_with_actor": model._values(obs)[:, np.newaxis],
-        "target_q": model._target_q(model.target_policy.params.vector, batch, model.ret_rms).numpy()[:, np.newaxis],
+        "critic": model.denormalized_q(normalized, model.ret_rms)[:, np.newaxis],
+        "critic_with_actor": model.critic_values(obs)[:, np.newaxis],
+        "target_q": model.target_q(model.target_policy.params.vector, batch, model.ret_rms).numpy()[:, np.newaxis],
         "action": model.predict(obs)[0],
     }
     return {f"output/{name}": value for name, value in results.items()}
@@ -188,12 +190,12 @@ def ddpg_update(case: Case) -> dict[str, Any]:
 
         if model.param_noise is not None:
             adaptive = model.adaptive_param_noise_actor
-            found["param_noise_distance"] = model._adapt_noise(inputs["observations"], draws(adaptive))
+            found["param_noise_distance"] = model.adapt_noise(inputs["observations"], draws(adaptive))
             found["param_noise_stddev"] = model.param_noise.current_stddev
-        (statistics,) = model._update(_transitions(case, k), model._rate(1.0))
-        found |= dict(zip(model._loss_names, statistics, strict=True))
+        statistics = model.update(_transitions(case, k), model.learning_rate_at(1.0))
+        found |= {name: values[0] for name, values in statistics.items()}
         if model.param_noise is not None:
-            model._perturb(model.param_noise_actor, draws(model.param_noise_actor))
+            model.perturb(model.param_noise_actor, draws(model.param_noise_actor))
             found["perturbed_action"] = model.param_noise_actor.step(inputs["observations"])
         results |= {f"step/{k}/loss/{name}": value for name, value in found.items()} | _parameters(model, k)
     return results

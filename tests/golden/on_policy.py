@@ -115,7 +115,7 @@ def _pretrain(case: Case) -> dict[str, Any]:
     """Behaviour cloning, one minibatch for each step."""
     model, results = make_model(case), {}
     settings = json.loads(re.search(r"n_epochs=\d+, (\{.*?\})", case.spec["notes"])[1].replace("'", '"'))
-    step = model._behaviour_cloning(settings.get("adam_epsilon", 1e-8))
+    step = model.behaviour_cloning(settings.get("adam_epsilon", 1e-8))
     for k in range(case.n_steps):
         inputs = case.under(f"step/{k}/in/")
         loss = step(inputs["obs"], inputs["actions"], settings.get("learning_rate", 1e-4))
@@ -135,7 +135,7 @@ def ppo2_update(case: Case) -> dict[str, Any]:
         rows = np.arange(len(batch["obs"]), dtype=np.int32)[np.newaxis]
         sequences = np.arange(len(batch.get("states", ())), dtype=np.int32)[np.newaxis]
         clip = float(inputs["cliprange"])
-        statistics = model._train(
+        statistics = model.train(
             batch, rows, sequences, float(inputs["learning_rate"]), clip, float(inputs.get("cliprange_vf", clip))
         )
         results |= {f"step/{k}/loss/{name}": statistics[name] for name in model.loss_names} | _parameters(model, k)
@@ -149,7 +149,7 @@ def a2c_update(case: Case) -> dict[str, Any]:
         return _pretrain(case)
     model, results = make_model(case), {}
     for k in range(case.n_steps):
-        statistics = model._train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]))
+        statistics = model.train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]))
         results |= {f"step/{k}/loss/{name}": value for name, value in statistics.items()} | _parameters(model, k)
     return results
 
@@ -163,10 +163,10 @@ def acktr_update(case: Case) -> dict[str, Any]:
     names, cold = model.train_model.params.names, 0
     for k in range(case.n_steps):
         noise = case.arrays[f"step/{k}/noise/value"][:, 0]
-        statistics = model._train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]), noise)
+        statistics = model.train(_batch(case, k), float(case.arrays[f"step/{k}/in/learning_rate"]), noise)
         for name in ("policy_loss", "value_loss", "policy_entropy"):
             results[f"step/{k}/loss/{name}"] = statistics[name]
-        state, optimizer = model._optimizer_state, model._optimizer
+        state, optimizer = model.moments, model.optimizer
         updates, decompositions = int(state["kfac/updates"]), int(state["kfac/decompositions"])
         cold += not optimizer.is_due(updates)
         descents = min(updates, optimizer.cold_updates + 1)
@@ -193,7 +193,7 @@ def acer_update(case: Case) -> dict[str, Any]:
         batches = {name: inputs[key][np.newaxis] for name, key in names.items()}
         batches |= {name: batches[name].astype(np.float32) for name in ("dones", "starts") if name in batches}
         batches |= {"states": inputs["states"]} if "states" in inputs else {}
-        statistics = model._train(batches, float(inputs["learning_rate"]))
+        statistics = model.train(batches, float(inputs["learning_rate"]))
         results |= {f"step/{k}/loss/{name}": value for name, value in statistics.items()} | _parameters(model, k)
         results |= {f"step/{k}/aux/ema/{name}": value for name, value in model.average_parameters.items()}
     return results

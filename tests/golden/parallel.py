@@ -63,10 +63,10 @@ def trpo_step(case: Case, model: Any, k: int, part: str = "") -> tuple[dict[str,
     prefix = f"step/{k}/in/{part}"
     segment = case.under(prefix)
     rollout = rollout_of(segment)
-    batch = model._batch(rollout, model._standardized(model._estimate(rollout)), VALUE_BATCH)
+    batch = model.training_batch(rollout, model.standardized(model.estimate_advantages(rollout)), VALUE_BATCH)
     check_advantages(case, prefix, rollout, batch)
-    statistics = model._train(batch, minibatches_of(segment["vf_minibatches"]))
-    chosen = model._policy_mask > 0
+    statistics = model.train(batch, minibatches_of(segment["vf_minibatches"]))
+    chosen = model.policy_mask > 0
     aux = {
         "grad": statistics["gradient"][chosen],
         "lossbefore": statistics["before"],
@@ -93,12 +93,13 @@ def ppo1_update(case: Case) -> dict[str, Any]:
         prefix = f"step/{k}/in/"
         segment = case.under(prefix)
         rollout = rollout_of(segment)
-        batch = model._batch(rollout, model._standardized(model._estimate(rollout)), model._batch_size)
+        batch = model.training_batch(rollout, model.standardized(model.estimate_advantages(rollout)), model.minibatch_size)
         check_advantages(case, prefix, rollout, batch)
         rows, final = segment["minibatches"], segment["eval_minibatches"]
-        statistics = model._train(batch, minibatches_of(np.concatenate([rows, final])), float(segment["lrmult"]))
-        results[f"step/{k}/loss/minibatch"] = statistics[: len(rows)]
-        means = statistics[len(rows) :].mean(axis=0)
+        statistics = model.train(batch, minibatches_of(np.concatenate([rows, final])), float(segment["lrmult"]))
+        losses = np.stack([statistics[name] for name in model.loss_names], axis=1)  # [K, 5]
+        results[f"step/{k}/loss/minibatch"] = losses[: len(rows)]
+        means = losses[len(rows) :].mean(axis=0)
         results |= {f"step/{k}/loss/{name}": mean for name, mean in zip(model.loss_names, means, strict=True)}
         results |= _parameters(model, k)
     return results
@@ -139,16 +140,15 @@ def gail_update(case: Case) -> dict[str, Any]:
             part = f"g{g}/" if model.g_step > 1 else ""
             told, rollout = trpo_step(case, model, k, part)
             results |= told
-            np.testing.assert_allclose(model._rewards(rollout), rollout.rewards, rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(model.imitation_rewards(rollout), rollout.rewards, rtol=1e-3, atol=1e-4)
         for i in range(model.d_step):
             inputs = case.under(f"step/{k}/in/d{i}/")
             rows = inputs["indices"]
             expert = expert_arrays(
                 inputs["expert_obs"], inputs["expert_actions"], model.train_model.preprocessor, model.action_space
             )
-            results[f"step/{k}/loss/d{i}"] = model._train_adversary(
-                rollout.obs[0, rows], rollout.actions[0, rows], *expert
-            )
+            found = model.train_adversary(rollout.obs[0, rows], rollout.actions[0, rows], *expert)
+            results[f"step/{k}/loss/d{i}"] = [found[name] for name in model.reward_giver.loss_name]
         results |= _parameters(model, k)
         for name, array in model.reward_giver.obs_rms.get_state().items():
             results[f"step/{k}/aux/adversary/obfilter/{name}:0"] = array

@@ -250,7 +250,7 @@ def test_ways_to_give_an_environment(wrap):
     model = make_her(env=env)
     model.learn(8)
     other = make_her(env=model.get_env())
-    assert other.model._vec_env.venv is model.model._vec_env.venv
+    assert other.model.vec_env.venv is model.model.vec_env.venv
 
 
 def test_replacing_the_environment():
@@ -305,7 +305,7 @@ def test_saving_and_loading(name):
     assert same(loaded.get_parameters(), model.get_parameters()) and loaded.num_timesteps == 30
     assert type(loaded.model).__name__ == name and loaded.n_sampled_goal == 3 and not loaded.relabel_last
     assert loaded.goal_selection_strategy is GoalSelectionStrategy.EPISODE
-    assert loaded.replay_buffer.n_sampled_goal == 3 and loaded.replay_buffer.env is loaded.model._vec_env
+    assert loaded.replay_buffer.n_sampled_goal == 3 and loaded.replay_buffer.env is loaded.model.vec_env
     loaded.learn(10, reset_num_timesteps=False)
     assert loaded.num_timesteps == 40
 

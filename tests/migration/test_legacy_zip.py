@@ -105,10 +105,10 @@ def on_policy_answers(model, expected):
 
 
 def off_policy_answers(model, expected):
-    obs, policy = expected["obs"], model._policy
+    obs, policy = expected["obs"], model.acting_policy
     if "q_values" in expected:
         return {"q_values": policy.q_values(obs), "action_probability": model.action_probability(obs)}
-    answers = {"scaled_actions": model._predicted(obs, True)}
+    answers = {"scaled_actions": model.predicted_actions(obs, True)}
     if "q_of_policy" in expected:
         return {**answers, "q_of_policy": model._values(obs)[:, np.newaxis]}
     if "dist_mean" in expected:

@@ -49,7 +49,7 @@ def build(algorithm, policy, kwargs, observation_space, action_space):
 def test_built_in_policies(case):
     algorithm, policy, kwargs, observation_space, action_space = case
     model = build(*case)
-    data, parameters = model._saved_data(), model.get_parameters()
+    data, parameters = model.hyperparameters(), model.get_parameters()
     assert algorithm_of(data) == algorithm
     for given in (parameters, list(parameters.values())):
         found = recognise_policy(USER, given, data, policy_family(data))
@@ -59,7 +59,7 @@ def test_built_in_policies(case):
 
 def test_what_no_built_in_policy_has():
     model = build(*CASES[0])
-    data, parameters = model._saved_data(), model.get_parameters()
+    data, parameters = model.hyperparameters(), model.get_parameters()
     for changed in (
         {**parameters, "model/extra:0": np.zeros(3)},
         {name: value for name, value in parameters.items() if name != "model/q/b:0"},
@@ -78,13 +78,13 @@ def test_what_no_built_in_policy_has():
 def test_shapes_alone_may_not_tell():
     """Without names, three layers of one size could be shared or not."""
     model = build("PPO2", "MlpPolicy", {"net_arch": [{"pi": [3, 3, 3], "vf": [3]}]}, box(3), spaces.Discrete(4))
-    data, parameters = model._saved_data(), model.get_parameters()
+    data, parameters = model.hyperparameters(), model.get_parameters()
     assert recognise_policy(USER, parameters, data, "common").kwargs == model.policy_kwargs
     found = recognise_policy(USER, list(parameters.values()), data, "common")
     assert found.kwargs == {"net_arch": [{"pi": [3, 3], "vf": [3, 3]}]}  # what people had
     odd = build("PPO2", "MlpPolicy", {"net_arch": [3, {"pi": [3], "vf": [3]}]}, box(3), spaces.Discrete(4))
     with pytest.raises(NotRecognised, match="several built-in policies"):
-        recognise_policy(USER, list(odd.get_parameters().values()), odd._saved_data(), "common")
+        recognise_policy(USER, list(odd.get_parameters().values()), odd.hyperparameters(), "common")
 
 
 def test_lists_that_are_longer_than_the_parameters():

@@ -56,7 +56,7 @@ def test_pickled_buffers(tmp_path, module, next_row):
 
 def test_buffers_within_a_model():
     trained = model()
-    data = {key: value for key, value in trained._saved_data().items() if key not in ("policy", "policy_kwargs")}
+    data = {key: value for key, value in trained.hyperparameters().items() if key not in ("policy", "policy_kwargs")}
     data |= {
         "policy": Global("stable_baselines.deepq.policies", "MlpPolicy"),
         "observation_space": New(

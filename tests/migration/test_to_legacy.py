@@ -100,7 +100,7 @@ def test_the_original_loads_it_and_acts_the_same(tmp_path):
     models = {name: trained(name) for name in THERE} | {"her": trained_her()}
     for name, model in models.items():
         write_legacy(tmp_path / f"{name}.zip", model)
-        recurrent = bool(getattr(model._policy, "recurrent", False))
+        recurrent = bool(getattr(model.acting_policy, "recurrent", False))
         shape = (5, 2, 3) if recurrent else (100, 12) if name == "her" else (100, 3)
         obs = generator.integers(0, 2, shape) if name == "her" else generator.normal(0, 2, shape).astype(np.float32)
         np.save(tmp_path / f"{name}_obs.npy", obs)

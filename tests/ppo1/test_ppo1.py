@@ -14,14 +14,14 @@ IMAGE = box(36, 36, 1, low=0, high=255, dtype=np.uint8)
 
 def noting(model):
     """The multipliers and statistics of each update from now on."""
-    noted, original = [], model._train
+    noted, original = [], model.train
 
     def train(batch, minibatches, multiplier):
         statistics = original(batch, minibatches, multiplier)
         noted.append((multiplier, statistics))
         return statistics
 
-    model._train = train
+    model.train = train
     return noted
 
 
@@ -46,11 +46,11 @@ def test_schedules(schedule, multipliers):
 def test_step_size_and_clipping_follow_the_multiplier():
     model = make("PPO1")
     rollout = model._make_runner().run()
-    batch = model._batch(rollout, model._standardized(model._estimate(rollout)), 4)
+    batch = model._batch(rollout, model.standardized(model.estimate_advantages(rollout)), 4)
     before = model.get_parameters()
-    model._train(batch, model._minibatches(3, 4), 0.0)
+    model.train(batch, model.minibatches(3, 4), 0.0)
     assert all(np.array_equal(before[name], value) for name, value in model.get_parameters().items())
-    model._train(batch, model._minibatches(3, 4), 0.5)
+    model.train(batch, model.minibatches(3, 4), 0.5)
     largest = max(np.abs(before[name] - value).max() for name, value in model.get_parameters().items())
     assert 0 < largest <= 4 * 0.5 * model.optim_stepsize * 1.5
 
@@ -84,14 +84,14 @@ def test_a_recurrent_minibatch_starts_with_the_state_of_then():
     """At the old weights, what a minibatch computes is what acting computed."""
     model = make("PPO1", "MlpLstmPolicy", timesteps_per_actorbatch=24, optim_batchsize=5)
     rollout = model._make_runner().run()
-    model._estimate(rollout)
+    model.estimate_advantages(rollout)
     batch = model._batch(rollout, np.zeros(24, np.float32), 5)
-    rows, chunks = model._minibatches(2, 5)
+    rows, chunks = model.minibatches(2, 5)
     assert rows.shape == (8, 5) and rows[:4, 0].tolist() == [0, 5, 12, 17]
     for chosen, chunk in zip(rows, chunks, strict=True):
         minibatch = {name: tf.constant(batch[name][chosen]) for name in ("obs", "actions", "starts")}
         minibatch["states"] = tf.constant(batch["chunk_states"][chunk])
-        outputs = model._outputs(model._trained.vector, minibatch, 5)
+        outputs = model.outputs(model.trainable.vector, minibatch, 5)
         np.testing.assert_allclose(outputs.value, rollout.values.ravel()[chosen], atol=1e-5)
         neglogp = outputs.distribution.neglogp(minibatch["actions"])
         np.testing.assert_allclose(neglogp, rollout.neglogp.ravel()[chosen], atol=1e-5)
@@ -106,15 +106,15 @@ def test_the_whole_batch_as_minibatch():
 
 
 def test_advantages_without_variation():
-    np.testing.assert_array_equal(PPO1._standardized(np.full(5, 3.0, np.float32)), np.zeros(5))
-    advantages = PPO1._standardized(np.array([0.0, 1e-9], np.float32))
+    np.testing.assert_array_equal(PPO1.standardized(np.full(5, 3.0, np.float32)), np.zeros(5))
+    advantages = PPO1.standardized(np.array([0.0, 1e-9], np.float32))
     np.testing.assert_allclose(advantages, [-1, 1], rtol=1e-5)  # without an epsilon
 
 
 def test_table(capsys):
     model = make("PPO1", env=DummyVecEnv([lambda: Scripted([1.0, 2.0, 4.0])]), verbose=1)
-    tables, original = [], model._table
-    model._table = lambda *args: tables.append(original(*args)) or tables[-1]
+    tables, original = [], model.table
+    model.table = lambda *args: tables.append(original(*args)) or tables[-1]
     noted = noting(model)
     model.learn(16)
     assert set(tables[1]) == {

@@ -28,10 +28,10 @@ def test_several_steps_are_single_steps_in_turn(flags):
     models = [make_off_policy("TD3"), make_off_policy("TD3")]
     models[1].load_parameters(models[0].get_parameters())
     arrays, flags = batch(models[0], len(flags)), np.array(flags)
-    together = models[0]._update(arrays | models[0]._when_to_update_the_policy(flags), 1e-2)
+    together = models[0].update(arrays | models[0].policy_update_flags(flags), 1e-2)
     for k in range(len(flags)):
         single = {name: array[k : k + 1] for name, array in arrays.items()}
-        alone = models[1]._update(single | models[1]._when_to_update_the_policy(flags[k : k + 1]), 1e-2)
+        alone = models[1].update(single | models[1].policy_update_flags(flags[k : k + 1]), 1e-2)
         np.testing.assert_allclose(together[k], alone[0], rtol=1e-4, atol=1e-5)
     for name, array in models[0].get_parameters().items():
         np.testing.assert_allclose(array, models[1].get_parameters()[name], rtol=1e-3, atol=1e-5, err_msg=name)
@@ -40,17 +40,17 @@ def test_several_steps_are_single_steps_in_turn(flags):
 def test_the_actor_and_the_targets_wait():
     model = make_off_policy("TD3")
     before = model.get_parameters()
-    model._update(batch(model), 1e-2)
+    model.update(batch(model), 1e-2)
     after = model.get_parameters()
     assert moved(before, after) == {"model/values_fn"}
-    model._update(batch(model) | model._when_to_update_the_policy(np.array([True])), 1e-2)
+    model.update(batch(model) | model.policy_update_flags(np.array([True])), 1e-2)
     assert moved(after, model.get_parameters()) == {"model/pi", "model/values_fn", "target/pi", "target/values_fn"}
 
 
 def test_targets_follow():
     model = make_off_policy("TD3", tau=0.25)
     before = model.get_parameters()
-    model._update(batch(model) | model._when_to_update_the_policy(np.array([True])), 1e-2)
+    model.update(batch(model) | model.policy_update_flags(np.array([True])), 1e-2)
     after = model.get_parameters()
     for name in (name for name in after if name.startswith("target/")):
         source = after[name.replace("target/", "model/", 1)]
@@ -60,12 +60,12 @@ def test_targets_follow():
 def test_delay_goes_by_the_number_of_the_step():
     model = make_off_policy("TD3", policy_delay=3, gradient_steps=4, train_freq=4)
     model.num_timesteps = 8  # step number 7: 7, 8, 9, 10
-    numbers = model._step_numbers(4)
-    assert model._draws(numbers)["update_policy"].tolist() == [False, False, True, False]
+    numbers = model.step_numbers(4)
+    assert model.noise_inputs(numbers)["update_policy"].tolist() == [False, False, True, False]
     model.policy_delay = 1
-    assert model._draws(numbers)["always_update_policy"].all()
+    assert model.noise_inputs(numbers)["always_update_policy"].all()
     model.policy_delay = 100
-    assert set(model._draws(numbers)) == {"noise"}
+    assert set(model.noise_inputs(numbers)) == {"noise"}
 
 
 def test_next_actions():
@@ -90,14 +90,14 @@ def test_noise_in_prediction():
 def test_policy_loss_is_told_only_where_there_is_one():
     model = make_off_policy("TD3", policy_delay=1000, gradient_steps=1, train_freq=1)
     model.learn(20)
-    assert set(model._infos) == {"qf1_loss", "qf2_loss"}
+    assert set(model.last_statistics) == {"qf1_loss", "qf2_loss"}
     model.policy_delay = 2
     model.learn(20)
     model.gradient_steps, model.train_freq = 4, 4
     model.learn(20)
     statistics, numbers = model._last_phase
     assert numbers.tolist() == [19, 20, 21, 22]
-    assert model._infos["policy_loss"] == pytest.approx(statistics[[1, 3], 2].mean())
+    assert model.last_statistics["policy_loss"] == pytest.approx(statistics[[1, 3], 2].mean())
 
 
 @pytest.mark.parametrize(
@@ -130,5 +130,5 @@ def test_a_policy_without_networks():
 def test_critics_are_twins_with_weights_of_their_own():
     model = make_off_policy("TD3")
     policy, actions = model.policy_tf, tf.zeros((5, 2))
-    q1, q2 = model._critics(policy, OBS, actions, policy.params.vector)
+    q1, q2 = model.critic_values(policy, OBS, actions, policy.params.vector)
     assert q1.shape == (5,) and not np.allclose(q1, q2)

@@ -23,7 +23,7 @@ def batch_of(model):
     rollout = model._make_runner().run()
     return {
         name: tf.constant(array)
-        for name, array in model._batch(rollout, model._standardized(model._estimate(rollout)), 128).items()
+        for name, array in model._batch(rollout, model.standardized(model.estimate_advantages(rollout)), 128).items()
     }
 
 
@@ -32,7 +32,7 @@ def divergence_gradient(model, batch, vector):
     pdtype, recurrent = model.train_model.pdtype, model.train_model.recurrent
 
     def flat(weights):
-        return model._outputs(weights, batch, model._sequence if recurrent else 1).distribution.flatparam()[::5]
+        return model.outputs(weights, batch, model._sequence if recurrent else 1).distribution.flatparam()[::5]
 
     old = pdtype.proba_distribution_from_flat(flat(vector))
 
@@ -52,16 +52,16 @@ def divergence_gradient(model, batch, vector):
 def test_fisher_products_are_second_derivatives(policy, kind):
     model = make("TRPO", policy, random_env(2, ACTION_SPACES[kind]), cg_damping=0.0)
     batch, rng = batch_of(model), np.random.default_rng(0)
-    vector = model._trained.vector
-    tangent = rng.normal(size=vector.shape).astype(np.float32) * model._policy_mask
+    vector = model.trainable.vector
+    tangent = rng.normal(size=vector.shape).astype(np.float32) * model.policy_mask
     tangent /= np.linalg.norm(tangent)
-    product = tf.function(lambda v: model._fisher_product(vector, batch)(v), autograph=False)(tangent).numpy()
+    product = tf.function(lambda v: model.fisher_product(vector, batch)(v), autograph=False)(tangent).numpy()
     gradient, h = divergence_gradient(model, batch, vector), 3e-3
-    numeric = (gradient(vector + h * tangent) - gradient(vector - h * tangent)).numpy() / (2 * h) * model._policy_mask
+    numeric = (gradient(vector + h * tangent) - gradient(vector - h * tangent)).numpy() / (2 * h) * model.policy_mask
     assert np.linalg.norm(numeric) > 1e-4
     assert np.linalg.norm(product - numeric) < 0.03 * np.linalg.norm(numeric)
     model.cg_damping = 2.0
-    damped = model._fisher_product(vector, batch)(tf.constant(tangent)).numpy()
+    damped = model.fisher_product(vector, batch)(tf.constant(tangent)).numpy()
     np.testing.assert_allclose(damped, product + 2.0 * tangent, rtol=1e-3, atol=1e-5)
 
 
@@ -83,10 +83,10 @@ def test_policies_that_the_original_could_not_build_and_images(policy):
 
 def test_which_weights_each_objective_changes():
     model = make("TRPO", policy_kwargs=dict(net_arch=[4, dict(pi=[5], vf=[6])]), env=random_env(2, box(2)))
-    params = model._trained
-    parts = np.split(np.arange(len(model._policy_mask)), np.cumsum(params.sizes)[:-1])
-    policy = {name for name, rows in zip(params.names, parts, strict=True) if model._policy_mask[rows].all()}
-    value = {name for name, rows in zip(params.names, parts, strict=True) if model._value_mask[rows].all()}
+    params = model.trainable
+    parts = np.split(np.arange(len(model.policy_mask)), np.cumsum(params.sizes)[:-1])
+    policy = {name for name, rows in zip(params.names, parts, strict=True) if model.policy_mask[rows].all()}
+    value = {name for name, rows in zip(params.names, parts, strict=True) if model.value_mask[rows].all()}
     assert policy & value == {"model/shared_fc0/w:0", "model/shared_fc0/b:0"}
     assert policy - value == {
         "model/pi_fc0/w:0",
@@ -110,19 +110,19 @@ def test_a_short_batch_leaves_the_value_function_alone():
 
 def test_minibatches():
     model = make("TRPO", timesteps_per_batch=300, env=random_env(2))
-    rows, sequences = model._minibatches(3, 128)
+    rows, sequences = model.minibatches(3, 128)
     assert rows.shape == (6, 128) and sequences.shape == (6, 0)
     for k in range(0, 6, 2):  # each pass visits a row once at most
         assert len(set(rows[k : k + 2].ravel())) == 256
     assert not np.array_equal(np.sort(rows[:2].ravel()), np.sort(rows[2:4].ravel()))
-    assert model._minibatches(0, 128).rows.shape == (0, 128)
+    assert model.minibatches(0, 128).rows.shape == (0, 128)
 
 
 def test_recurrent_minibatches_are_chunks_that_start_with_the_state_of_then():
     model = make("TRPO", "MlpLstmPolicy", timesteps_per_batch=560, env=random_env(2))
     rollout = model._make_runner().run()
-    batch = model._batch(rollout, model._estimate(rollout), 128)
-    rows, chunks = model._minibatches(2, 128)
+    batch = model._batch(rollout, model.estimate_advantages(rollout), 128)
+    rows, chunks = model.minibatches(2, 128)
     assert rows.shape == (8, 128) and chunks.ravel().tolist() == [0, 1, 2, 3] * 2
     assert rows[:4, 0].tolist() == [0, 128, 280, 408]
     np.testing.assert_array_equal(batch["chunk_states"][3], rollout.step_states[1, 128])
@@ -130,7 +130,7 @@ def test_recurrent_minibatches_are_chunks_that_start_with_the_state_of_then():
     np.testing.assert_array_equal(batch["states"][5], rollout.step_states[1, 70])
     chosen = rows[3]
     values = model.train_model.with_weights(
-        model._trained.vector,
+        model.trainable.vector,
         tf.constant(batch["obs"][chosen]),
         tf.constant(batch["chunk_states"][3:4]),
         tf.constant(batch["starts"][chosen]),
@@ -167,8 +167,8 @@ def test_table(capsys):
 
     model = make("TRPO", env=env, verbose=1)
     tables = []
-    original = model._table
-    model._table = lambda *args: tables.append(original(*args)) or tables[-1]
+    original = model.table
+    model.table = lambda *args: tables.append(original(*args)) or tables[-1]
     model.learn(256, Keep())
     assert [table["TimestepsSoFar"] for table in tables] == [128, 256]
     assert [table["EpThisIter"] for table in tables] == [42, 43] and tables[1]["EpisodesSoFar"] == 85
@@ -185,7 +185,7 @@ def test_table(capsys):
 def test_divergence_stays_within_the_region_and_the_gain_is_what_is_told():
     model = make("TRPO", timesteps_per_batch=512, max_kl=0.005, entcoeff=0.1, cg_iters=10)
     batch = {name: array.numpy() for name, array in batch_of(model).items()}
-    statistics = model._train(batch, Minibatches(np.zeros((0, 128), np.int32), np.zeros((0, 0), np.int32)))
+    statistics = model.train(batch, Minibatches(np.zeros((0, 128), np.int32), np.zeros((0, 0), np.int32)))
     assert 0 < statistics["meankl"] <= 1.5 * 0.005 and statistics["step_size"] > 0
     assert statistics["optimgain"] >= statistics["before"][0]
     assert statistics["optimgain"] == pytest.approx(statistics["surrgain"] + statistics["entloss"], abs=1e-6)

@@ -1,7 +1,7 @@
 """Optimizers with TensorFlow 1's arithmetic, as pure functions of flat vectors.
 
 An optimizer's state is a dictionary of tensors; ``step`` maps (weights, gradient, state, learning rate) to (weights,
-state) and works inside compiled functions.
+state), returns the whole state, and works inside compiled functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Optimizer(Protocol):
         """State before the first step, for ``size`` weights."""
 
     def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
-        """Weights and state after one step."""
+        """Weights and the whole state after one step."""
 
 
 class Adam(NamedTuple):
@@ -47,7 +47,7 @@ class Adam(NamedTuple):
         m = self.beta1 * state[f"{self.name}/m"] + (1.0 - self.beta1) * gradient
         v = self.beta2 * state[f"{self.name}/v"] + (1.0 - self.beta2) * tf.square(gradient)
         vector = vector - rate * m / (tf.sqrt(v) + self.epsilon)
-        state = {
+        state = state | {
             f"{self.name}/m": m,
             f"{self.name}/v": v,
             f"{self.name}/beta1_power": power1 * self.beta1,
@@ -70,7 +70,7 @@ class RMSProp(NamedTuple):
         mean_square = self.decay * state["rmsprop/mean_square"] + (1.0 - self.decay) * tf.square(gradient)
         step = learning_rate * gradient * tf.math.rsqrt(mean_square + self.epsilon)
         momentum = self.momentum * state["rmsprop/momentum"] + step
-        return vector - momentum, {"rmsprop/mean_square": mean_square, "rmsprop/momentum": momentum}
+        return vector - momentum, state | {"rmsprop/mean_square": mean_square, "rmsprop/momentum": momentum}
 
 
 def polyak_average(target: Tensor, source: Tensor, tau: Tensor) -> Tensor:

@@ -296,7 +296,7 @@ class _Minibatches:
         generator: np.random.Generator | None,
     ) -> None:
         self._rows, self._observations, self._actions = np.array(rows), observations, actions
-        self._batch_size, self._n_minibatches, self._generator = batch_size, n_minibatches, generator
+        self.minibatch_size, self._n_minibatches, self._generator = batch_size, n_minibatches, generator
         self.are_images = isinstance(observations[0], str)
         self.map: Callable[..., Iterable[np.ndarray]] = map  # what reads the images
 
@@ -304,7 +304,7 @@ class _Minibatches:
         if self._generator is not None:
             self._generator.shuffle(self._rows)
         for k in range(self._n_minibatches):
-            rows = self._rows[k * self._batch_size : (k + 1) * self._batch_size]
+            rows = self._rows[k * self.minibatch_size : (k + 1) * self.minibatch_size]
             obs = self._observations[rows]
             if self.are_images:
                 obs = np.stack(list(self.map(read_image, obs)))

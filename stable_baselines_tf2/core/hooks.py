@@ -1,0 +1,62 @@
+"""Hooks: methods of a base class that subclasses override, marked so that a misspelled one is found at once."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+SIMILARITY = 0.85  # of names, from which one is taken for another that was misspelled
+strict = True  # False warns about unknown hooks, as for programs that were written before there were any
+
+
+def hook(method: Method) -> Method:
+    """Marks a method of a base class as one that subclasses override; below ``@property`` for properties."""
+    method.is_hook = True  # type: ignore[attr-defined]
+    return method
+
+
+def hooks_of(cls: type) -> dict[str, str]:
+    """The hooks of a class and its bases, with the first line of what is said about each."""
+    hooks: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        for name, member in vars(base).items():
+            if _is_marked(member):
+                hooks.setdefault(name, (inspect.getdoc(member) or "").partition("\n")[0])
+    return hooks
+
+
+def _is_marked(member: Any) -> bool:
+    function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+    return getattr(function, "is_hook", False) is True
+
+
+def check_hooks(cls: type, attributes: Iterable[str] = ()) -> None:
+    """Looks for misspelled hooks among what a class defines that its bases do not have.
+
+    Args:
+        cls: a class that has just been made.
+        attributes: class attributes that subclasses set, which are looked at as well.
+
+    Raises:
+        TypeError: a name looks like that of a hook, and is none; the message says which are there. With `strict`
+            switched off it is a warning.
+    """
+    inherited = {name for base in cls.__mro__[1:] for name in vars(base)}
+    known = {*attributes, *(name for base in cls.__mro__[1:] for name in hooks_of(base))}
+    for name, member in vars(cls).items():
+        if name in inherited or (name.startswith("__") and name.endswith("__")) or _is_marked(member):
+            continue
+        meant = difflib.get_close_matches(name.strip("_"), known, n=1, cutoff=SIMILARITY)
+        if not meant:
+            continue
+        message = (
+            f"{cls.__name__}.{name} is not a hook of its base classes; did you mean {meant[0]!r}? "
+            f"The hooks are {', '.join(sorted(known))}"
+        )
+        if strict:
+            raise TypeError(message)
+        warnings.warn(message, stacklevel=3)
