@@ -15,7 +15,7 @@ def noting(model):
 
     def train(batch, learning_rate):
         model.noted.append((batch, learning_rate))
-        return dict.fromkeys(model._statistics, 0.0)
+        return dict.fromkeys(("policy_loss", "value_loss", "policy_entropy", "loss"), 0.0)
 
     model.train = train
     return model

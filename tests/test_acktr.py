@@ -22,7 +22,7 @@ def noting(model):
 
     def train(batch, learning_rate, noise):
         model.noted.append((batch, learning_rate, noise))
-        return dict.fromkeys(model._statistics, 0.0)
+        return dict.fromkeys(ACKTR.log_tags, 0.0)
 
     model.train = train
     return model

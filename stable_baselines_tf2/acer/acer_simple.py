@@ -329,8 +329,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         """
         n_steps = len(batches["rewards"])
         inputs: dict[str, np.ndarray | np.generic] = {
-            name: array if name == "states" else _padded(array, self.steps_per_call)
-            for name, array in batches.items()
+            name: array if name == "states" else _padded(array, self.steps_per_call) for name, array in batches.items()
         }
         inputs |= {"learning_rate": np.float32(learning_rate), "n_steps": np.int32(n_steps)}
         statistics = self.run_update(self.phase, inputs)

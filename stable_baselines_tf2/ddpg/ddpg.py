@@ -315,7 +315,9 @@ class DDPG(ContinuousControlModel):
                 critic_loss += 0.5 * self.critic_l2_reg * tf.reduce_sum(self.regularized_weights * tf.square(vector))
             actions = policy.with_weights(vector, batch["obs"])
             # The critic judges the actor's actions, but must not learn from them.
-            q = self.denormalized_q(self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns)
+            q = self.denormalized_q(
+                self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns
+            )
             actor_loss = -tf.reduce_mean(q)
             loss = actor_loss + critic_loss  # no weight matters to both
         gradient = tape.gradient(loss, vector)

@@ -342,7 +342,10 @@ class DQN(OffPolicyRLModel):
     def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         state, arrays = super().training_state()
         if self.parameter_noise is not None:
-            state["param_noise"] = {"scale": self.parameter_noise.scale, "threshold": float(self.parameter_noise.threshold)}
+            state["param_noise"] = {
+                "scale": self.parameter_noise.scale,
+                "threshold": float(self.parameter_noise.threshold),
+            }
         return state, arrays
 
     def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, read_archive
 from stable_baselines_tf2.files import legacy_model
 from stable_baselines_tf2.files.hyperparameters import load_trusted, raise_unrestored, read_data
+from stable_baselines_tf2.files.registry import ALGORITHMS, PACKAGE
 
 ALGORITHM = "algorithm"  # key under which files of this library name the class of their model
 
@@ -36,7 +37,8 @@ def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
     if isinstance(named, str):
         if not _is_model_of(cls, named, data):
             raise ValueError(
-                f"the file holds a model of {named}, not of {full_name(cls)}: use {named.rpartition('.')[2]}.load()"
+                f"the file holds a model of {_shown(named)}, not of {_shown(full_name(cls))}: "
+                f"use {named.rpartition('.')[2]}.load()"
             )
         return
     found, own = legacy_model.algorithm_of(data), {base.__name__ for base in cls.__mro__}
@@ -44,6 +46,12 @@ def check_algorithm(cls: type, data: Mapping[str, Any]) -> None:
     fits = not {found, wrapped}.isdisjoint(own) or {found, cls.__name__} == {"GAIL", "TRPO"}
     if found is not None and not fits:
         raise ValueError(f"the file holds a model of {found}, not of {cls.__name__}: use {found}.load()")
+
+
+def _shown(name: str) -> str:
+    """The name of a class in messages: without its module where it is one of this library."""
+    short = name.rpartition(".")[2]
+    return short if short in ALGORITHMS and name.startswith(f"{PACKAGE}.") else name
 
 
 def _is_model_of(cls: type, named: str, data: Mapping[str, Any]) -> bool:

@@ -82,9 +82,14 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         super().size_rollouts()
 
     # ------------------------------------------------------------ rollouts for updates
-    def estimate_advantages(self, rollout: Rollout) -> np.ndarray:
-        """Sets the rollout's returns; gives the advantages, [N·T]."""
-        return rollout.advantages(self.gamma, self.lam).ravel()
+    def standardized_advantages(self, rollout: Rollout) -> np.ndarray:
+        """Sets the rollout's returns; gives the standardized advantages, [N·T]."""
+        return self.standardized(rollout.advantages(self.gamma, self.lam).ravel())
+
+    @staticmethod
+    def standardized(advantages: np.ndarray) -> np.ndarray:
+        """Advantages with mean 0 and standard deviation 1, [N·T]."""
+        return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
 
     @property
     def sequence_length(self) -> int:

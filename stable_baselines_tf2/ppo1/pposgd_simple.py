@@ -244,7 +244,7 @@ class PPO1(ParallelActorCriticRLModel):
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         self.record_episodes(rollout)
-        advantages = self.standardized(self.estimate_advantages(rollout))
+        advantages = self.standardized_advantages(rollout)
         batch = self.training_batch(rollout, advantages, self.minibatch_size)
         minibatches = self.minibatches(self.optim_epochs + 1, self.minibatch_size)
         done = (training.update - 1) * self.n_batch * self.n_workers / max(training.total_timesteps, 1)

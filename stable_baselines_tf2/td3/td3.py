@@ -181,8 +181,8 @@ class TD3(ContinuousControlModel):
             q1, q2 = policy.make_critics(policy.preprocessor.tensor(obs), actions)
         return tf.reshape(q1, (-1,)), tf.reshape(q2, (-1,))
 
-    def gradient_step(  # type: ignore[override]
-        self, vector: Tensor, state: TrainingState, batch: Batch, variant: PolicyUpdates
+    def gradient_step(
+        self, vector: Tensor, state: TrainingState, batch: Batch, variant: PolicyUpdates = PolicyUpdates.ALL
     ) -> tuple[Tensor, TrainingState, Statistics]:
         """One step; statistics are the losses of the critics and of the actor (0 where it is not updated)."""
         policy, target, rate = self.policy_tf, state.targets["target"], batch["learning_rate"]

@@ -288,12 +288,8 @@ class TRPO(ParallelActorCriticRLModel):
         self.record_episodes(rollout)
         return self.learn_from(rollout)
 
-    @staticmethod
-    def standardized(advantages: np.ndarray) -> np.ndarray:
-        return (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-
     def learn_from(self, rollout: Rollout) -> dict[str, float]:
-        advantages = self.standardized(self.estimate_advantages(rollout))
+        advantages = self.standardized_advantages(rollout)
         batch = self.training_batch(rollout, advantages, VALUE_BATCH)
         statistics = self.train(batch, self.minibatches(self.vf_iters, VALUE_BATCH))
         named = {name: float(statistics[name]) for name in (*self.loss_names, "value_loss") if name in statistics}

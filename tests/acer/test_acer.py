@@ -12,6 +12,11 @@ from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecNormalize
 from tests.helpers import box
 from tests.on_policy_cases import Failing, Scripted, make, random_env, same
 
+STATISTICS = (
+    *("loss", "loss_q", "entropy", "loss_policy", "loss_f", "loss_bc", "explained_variance", "norm_grads"),
+    *("norm_grads_q", "norm_grads_policy", "avg_norm_grads_f", "avg_norm_k", "avg_norm_g", "avg_norm_k_dot_g"),
+    *("avg_norm_adj", "advantage"),
+)
 IMAGE = box(36, 36, 1, low=0, high=255, dtype=np.uint8)
 
 
@@ -21,7 +26,7 @@ def noting(model):
 
     def train(batches, learning_rate):
         model.noted.append((batches, learning_rate))
-        return dict.fromkeys(model._names, 0.0)
+        return dict.fromkeys(STATISTICS, 0.0)
 
     model.train = train
     return model
@@ -140,7 +145,8 @@ def test_one_update_in_numpy(trust_region):
     rng = np.random.default_rng(0)
     old = {name: rng.normal(0, 0.5, array.shape) for name, array in model.get_parameters().items()}
     model.load_parameters(old)
-    model.moments["average"] = model.moments["average"] * 0.8
+    average = model.target_parameters["average"]
+    average.advance(average.vector * 0.8)
     batch = batch_of(model, rng)
     statistics = model.train(batch, 0.1)
 
@@ -313,6 +319,6 @@ def test_table(tmp_path):
     finally:
         logger.reset()
     header, *rows = (tmp_path / "progress.csv").read_text().splitlines()
-    names = ["total_timesteps", "fps", "mean_episode_length", "mean_episode_reward", *model._names[:-1]]
+    names = ["total_timesteps", "fps", "mean_episode_length", "mean_episode_reward", *STATISTICS[:-1]]
     assert header.split(",") == names and len(rows) == 3
     assert [[float(x) for x in row.split(",")[2:4]] for row in rows] == [[3, 7]] * 3

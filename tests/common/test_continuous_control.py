@@ -270,13 +270,15 @@ def test_phases_of_large_images_come_in_parts(name, monkeypatch):
         monkeypatch.setattr("stable_baselines_tf2.models.off_policy.PHASE_BYTES", n_bytes)
         model = make_off_policy(name, learning_starts=0, train_freq=10, gradient_steps=5)
         parts, run = [], model.run_phase
-        model.run_phase = lambda batches: parts.append(batches) or run(batches)
+        model.run_phase = lambda batches, variant: parts.append(batches) or run(batches, variant)
         model.learn(10)
         return model, parts
 
     fitting = 2 * 2 * 4 * 3 * 4  # two batches: observations before and after, 4 rows of 3 numbers of 4 bytes
     model, parts = learn(fitting)
-    assert [len(part["rewards"]) for part in parts] == [2, 2, 1] and all(np.isfinite(list(model.last_statistics.values())))
+    assert [len(part["rewards"]) for part in parts] == [2, 2, 1] and all(
+        np.isfinite(list(model.last_statistics.values()))
+    )
     assert [len(part["rewards"]) for part in learn(2**26)[1]] == [5]
 
 
@@ -284,7 +286,7 @@ def test_phases_of_large_images_come_in_parts(name, monkeypatch):
 def test_learning_rates(name):
     model = make_off_policy(name, learning_rate=LinearFunction(1e-2), learning_starts=0, train_freq=1, gradient_steps=1)
     rates, update = [], model.update
-    model.update = lambda batches, rate: rates.append(rate) or update(batches, rate)
+    model.update = lambda batches, rate, variant: rates.append(rate) or update(batches, rate, variant)
     model.learn(10)
     np.testing.assert_allclose(rates, [1e-2 * (1 - step / 10) for step in range(3, 10)])  # the buffer has 4 by then
 
@@ -302,7 +304,7 @@ def test_no_learning_rate_no_change(name):
 def test_several_environments(name):
     model = make_off_policy(name, env=off_policy_env(3, name=name), learning_starts=0, batch_size=1, train_freq=6)
     steps, run = [], model.run_phase
-    model.run_phase = lambda batches: steps.append(len(batches["rewards"])) or run(batches)
+    model.run_phase = lambda batches, variant: steps.append(len(batches["rewards"])) or run(batches, variant)
     model.learn(12)
     assert steps == [model.gradient_steps] * 2 and len(model.replay_buffer) == 12
 

@@ -107,7 +107,7 @@ def test_gradient_steps_per_environment_step(n_envs, train_freq, expected):
     model = make_off_policy("DQN", env=off_policy_env(n_envs), train_freq=train_freq, learning_starts=0, batch_size=1)
     steps = []
     run = model.run_phase
-    model.run_phase = lambda batches: steps.append(len(batches["rewards"])) or run(batches)
+    model.run_phase = lambda batches, variant: steps.append(len(batches["rewards"])) or run(batches, variant)
     model.may_train = lambda: True
     model.learn(12)
     assert sum(steps) == expected and model.num_timesteps == 12

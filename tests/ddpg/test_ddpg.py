@@ -252,12 +252,13 @@ def test_noise_adapts_at_intervals_and_changes_with_episodes(monkeypatch):
     model = scripted((0,) * 7, param_noise=AdaptiveParamNoiseSpec(), nb_train_steps=5, param_noise_adaption_interval=2)
     noted = []
     adapt, perturb = model.adapt_noise, model.perturb
-    monkeypatch.setattr(model, "_adapt_noise", lambda obs: noted.append(("adapt", len(obs))) or adapt(obs))
+    monkeypatch.setattr(model, "adapt_noise", lambda obs: noted.append(("adapt", len(obs))) or adapt(obs))
     monkeypatch.setattr(
-        model, "_perturb", lambda copy, *draws: noted.append((copy.name, model.num_timesteps)) or perturb(copy, *draws)
+        model, "perturb", lambda copy, *draws: noted.append((copy.name, model.num_timesteps)) or perturb(copy, *draws)
     )
+    run = model.run_phase
     monkeypatch.setattr(
-        model, "_run_phase", lambda batches: noted.append(len(batches["rewards"])) or np.zeros((noted[-1], 3))
+        model, "run_phase", lambda batches, variant: noted.append(len(batches["rewards"])) or run(batches, variant)
     )
     model.learn(9)
     adapted = [("adapt", 4), ("noise_adapt", 6)]
@@ -286,7 +287,8 @@ def test_exploration_acts_with_the_perturbed_actor():
 def test_phases_follow_rollouts(n_envs, n_rollout, expected):
     model = scripted(n_envs=n_envs, nb_rollout_steps=n_rollout, nb_train_steps=3)
     phases = []
-    model.run_phase = lambda batches: phases.append(len(batches["rewards"])) or np.zeros((3, 3))
+    run = model.run_phase
+    model.run_phase = lambda batches, variant: phases.append(len(batches["rewards"])) or run(batches, variant)
     model.learn(24)
     assert phases == [3] * expected and model.n_updates == 3 * expected
 

@@ -40,7 +40,7 @@ def in_one_of_two_processes(folder):
     seen = model.replay_buffer.gather(np.arange(60))[0]
     trained = dict(model.get_parameters(), **model.training_state()[1], seen=seen)
     stepped = model_for_steps()
-    stepped.update(batches(rank), stepped._rate(1.0))
+    stepped.update(batches(rank), stepped.learning_rate_at(1.0))
     trained |= {f"stepped/{name}": array for name, array in stepped.get_parameters().items()}
     np.savez(pathlib.Path(folder) / f"{rank}.npz", **trained)
 
@@ -68,7 +68,9 @@ def test_two_processes_train_one_model(tmp_path):
     # Two processes with half a batch each do what one does with the whole of it.
     whole = model_for_steps(batch_size=8)
     halves = [batches(rank) for rank in (0, 1)]
-    whole.update({name: np.concatenate([half[name] for half in halves], 1) for name in halves[0]}, whole._rate(1.0))
+    whole.update(
+        {name: np.concatenate([half[name] for half in halves], 1) for name in halves[0]}, whole.learning_rate_at(1.0)
+    )
     for name, array in whole.get_parameters().items():
         np.testing.assert_allclose(first[f"stepped/{name}"], array, rtol=1e-4, atol=1e-5, err_msg=name)
 

@@ -204,13 +204,13 @@ def test_priorities_follow_errors():
     assert isinstance(model.replay_buffer, PrioritizedReplayBuffer)
     noted = []
     update, set_priorities = model.update, model.replay_buffer.update_priorities
-    model.update = lambda batches: noted.append([batches["weights"], update(batches)]) or noted[-1][1]
+    model.update = lambda batches, rate: noted.append([batches["weights"], update(batches, rate)]) or noted[-1][1]
     model.replay_buffer.update_priorities = lambda *args: noted[-1].append(args) or set_priorities(*args)
     model.learn(24)
     assert len(noted) == 4 and model.beta_schedule.value(24) == 1.0
-    for weights, (_, errors), (rows, priorities) in noted:
+    for weights, statistics, (rows, priorities) in noted:
         assert weights.shape == (1, 4) and rows.shape == (4,) and weights.max() <= 1.0
-        np.testing.assert_allclose(priorities, np.abs(errors[0]) + 0.5)
+        np.testing.assert_allclose(priorities, np.abs(statistics["td_errors"][0]) + 0.5)
 
 
 def test_several_gradient_steps_in_one_call_are_those_in_turn():
@@ -224,11 +224,12 @@ def test_several_gradient_steps_in_one_call_are_those_in_turn():
         "dones": rng.random((3, 4)) < 0.3,
         "weights": rng.random((3, 4)),
     }
-    losses, errors = models[0].update(batches)
+    together = models[0].update(batches, 1e-3)
+    assert together["loss"].shape == (3,) and together["td_errors"].shape == (3, 4)
     for k in range(3):
-        (loss,), (error,) = models[1].update({name: array[k : k + 1] for name, array in batches.items()})
-        np.testing.assert_allclose(losses[k], loss, rtol=1e-5)
-        np.testing.assert_allclose(errors[k], error, rtol=1e-4, atol=1e-6)
+        alone = models[1].update({name: array[k : k + 1] for name, array in batches.items()}, 1e-3)
+        np.testing.assert_allclose(together["loss"][k], alone["loss"][0], rtol=1e-5)
+        np.testing.assert_allclose(together["td_errors"][k], alone["td_errors"][0], rtol=1e-4, atol=1e-6)
     for first, second in zip(*(model.get_parameters().values() for model in models), strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-6)
 

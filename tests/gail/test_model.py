@@ -13,6 +13,8 @@ from tests.on_policy_cases import Scripted, random_env, same
 
 SMALL = {"timesteps_per_batch": 128, "g_step": 2, "hidden_size_adversary": 8, "vf_iters": 1, "cg_iters": 2, "seed": 1}
 
+LOSSES = dict.fromkeys(TransitionClassifier.loss_name, 0.0)
+
 
 def expert(ob_space=None, ac_space=None, n=40):
     """Observations as the environment's, always with the same action."""
@@ -47,7 +49,7 @@ def test_the_expert_s_action_is_preferred_in_the_end():
 def test_rollouts_for_each_update_of_the_discriminator():
     model = make(g_step=3)
     calls = []
-    model.train_adversary = lambda *arrays: calls.append([len(array) for array in arrays]) or np.zeros(6)
+    model.train_adversary = lambda *arrays: calls.append([len(array) for array in arrays]) or LOSSES
     model.learn(2 * 128)
     assert model.num_timesteps == 2 * 3 * 128
     assert calls == [[128, 128, 40, 40]] * 2
@@ -56,7 +58,7 @@ def test_rollouts_for_each_update_of_the_discriminator():
 def test_minibatches_of_the_discriminator():
     model = make(g_step=1, d_step=3, timesteps_per_batch=128 + 2)
     sizes = []
-    model.train_adversary = lambda *arrays: sizes.append(len(arrays[0])) or np.zeros(6)
+    model.train_adversary = lambda *arrays: sizes.append(len(arrays[0])) or LOSSES
     model.learn(1)
     assert sizes == [43] * 3
     sizes.clear()
@@ -77,7 +79,7 @@ def test_the_discriminator_s_step_size_can_be_changed():
 def test_rounds_are_whole():
     model = make(g_step=2)
     calls = []
-    model.train_adversary = lambda *arrays: calls.append(model.num_timesteps) or np.zeros(6)
+    model.train_adversary = lambda *arrays: calls.append(model.num_timesteps) or LOSSES
     model.learn(128 + 64)
     assert calls == [256, 512] and model.num_timesteps == 512
 
@@ -90,7 +92,7 @@ def test_time_limits(bootstrap):
     model = make(env, data, bootstrap_timeouts=bootstrap)
     seen = []
     model.imitation_rewards = lambda rollout: np.ones(rollout.rewards.shape, np.float32)
-    model.learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys((*model.loss_names, "returns"), 0.0)
+    model.learn_from = lambda rollout: seen.append(rollout) or dict.fromkeys({*model.loss_names, *model.log_tags}, 0.0)
     model.learn(64)
     cut = np.flatnonzero(seen[0].rewards != 1.0)
     assert cut.tolist() == ([*range(4, 128, 5)] if bootstrap else [])

@@ -63,7 +63,7 @@ def trpo_step(case: Case, model: Any, k: int, part: str = "") -> tuple[dict[str,
     prefix = f"step/{k}/in/{part}"
     segment = case.under(prefix)
     rollout = rollout_of(segment)
-    batch = model.training_batch(rollout, model.standardized(model.estimate_advantages(rollout)), VALUE_BATCH)
+    batch = model.training_batch(rollout, model.standardized_advantages(rollout), VALUE_BATCH)
     check_advantages(case, prefix, rollout, batch)
     statistics = model.train(batch, minibatches_of(segment["vf_minibatches"]))
     chosen = model.policy_mask > 0
@@ -93,7 +93,7 @@ def ppo1_update(case: Case) -> dict[str, Any]:
         prefix = f"step/{k}/in/"
         segment = case.under(prefix)
         rollout = rollout_of(segment)
-        batch = model.training_batch(rollout, model.standardized(model.estimate_advantages(rollout)), model.minibatch_size)
+        batch = model.training_batch(rollout, model.standardized_advantages(rollout), model.minibatch_size)
         check_advantages(case, prefix, rollout, batch)
         rows, final = segment["minibatches"], segment["eval_minibatches"]
         statistics = model.train(batch, minibatches_of(np.concatenate([rows, final])), float(segment["lrmult"]))

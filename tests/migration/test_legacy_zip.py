@@ -110,7 +110,7 @@ def off_policy_answers(model, expected):
         return {"q_values": policy.q_values(obs), "action_probability": model.action_probability(obs)}
     answers = {"scaled_actions": model.predicted_actions(obs, True)}
     if "q_of_policy" in expected:
-        return {**answers, "q_of_policy": model._values(obs)[:, np.newaxis]}
+        return {**answers, "q_of_policy": model.critic_values(obs)[:, np.newaxis]}
     if "dist_mean" in expected:
         answers["dist_mean"], answers["dist_std"] = policy.proba_step(obs)
     with policy.using(policy.params.vector):

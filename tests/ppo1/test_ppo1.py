@@ -18,7 +18,7 @@ def noting(model):
 
     def train(batch, minibatches, multiplier):
         statistics = original(batch, minibatches, multiplier)
-        noted.append((multiplier, statistics))
+        noted.append((multiplier, np.stack([statistics[name] for name in model.loss_names], axis=1)))  # [K, 5]
         return statistics
 
     model.train = train
@@ -46,7 +46,7 @@ def test_schedules(schedule, multipliers):
 def test_step_size_and_clipping_follow_the_multiplier():
     model = make("PPO1")
     rollout = model._make_runner().run()
-    batch = model._batch(rollout, model.standardized(model.estimate_advantages(rollout)), 4)
+    batch = model.training_batch(rollout, model.standardized_advantages(rollout), 4)
     before = model.get_parameters()
     model.train(batch, model.minibatches(3, 4), 0.0)
     assert all(np.array_equal(before[name], value) for name, value in model.get_parameters().items())
@@ -84,14 +84,14 @@ def test_a_recurrent_minibatch_starts_with_the_state_of_then():
     """At the old weights, what a minibatch computes is what acting computed."""
     model = make("PPO1", "MlpLstmPolicy", timesteps_per_actorbatch=24, optim_batchsize=5)
     rollout = model._make_runner().run()
-    model.estimate_advantages(rollout)
-    batch = model._batch(rollout, np.zeros(24, np.float32), 5)
+    model.standardized_advantages(rollout)
+    batch = model.training_batch(rollout, np.zeros(24, np.float32), 5)
     rows, chunks = model.minibatches(2, 5)
     assert rows.shape == (8, 5) and rows[:4, 0].tolist() == [0, 5, 12, 17]
     for chosen, chunk in zip(rows, chunks, strict=True):
         minibatch = {name: tf.constant(batch[name][chosen]) for name in ("obs", "actions", "starts")}
         minibatch["states"] = tf.constant(batch["chunk_states"][chunk])
-        outputs = model.outputs(model.trainable.vector, minibatch, 5)
+        outputs = model.policy_outputs(model.trainable.vector, minibatch, 5)
         np.testing.assert_allclose(outputs.value, rollout.values.ravel()[chosen], atol=1e-5)
         neglogp = outputs.distribution.neglogp(minibatch["actions"])
         np.testing.assert_allclose(neglogp, rollout.neglogp.ravel()[chosen], atol=1e-5)

@@ -69,12 +69,13 @@ def test_several_steps_are_single_steps_in_turn():
     models = [make_off_policy("SAC", target_update_interval=2), make_off_policy("SAC", target_update_interval=2)]
     models[1].load_parameters(models[0].get_parameters())
     arrays = batch(models[0], 4)
-    flags = np.array([True, False, True, False])
-    together = models[0].update(arrays | models[0]._when_to_update_the_target(flags), 1e-2)
+    arrays["update_target"] = np.array([1, 0, 1, 0], np.float32)
+    together = models[0].update(arrays, 1e-2)
     for k in range(4):
-        single = {name: array[k : k + 1] for name, array in arrays.items()}
-        alone = models[1].update(single | models[1]._when_to_update_the_target(flags[k : k + 1]), 1e-2)
-        np.testing.assert_allclose(together[k], alone[0], rtol=1e-4, atol=1e-5)
+        alone = models[1].update({name: array[k : k + 1] for name, array in arrays.items()}, 1e-2)
+        assert set(alone) == set(together)
+        for name, values in alone.items():
+            np.testing.assert_allclose(together[name][k], values[0], rtol=1e-4, atol=1e-5)
     for name, array in models[0].get_parameters().items():
         np.testing.assert_allclose(array, models[1].get_parameters()[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
@@ -116,7 +117,7 @@ def test_corrected_values():
     models = [make_off_policy("SAC"), make_off_policy("SAC", corrected_value_target=True)]
     models[1].load_parameters(models[0].get_parameters())
     arrays = batch(models[0])
-    plain, corrected = (dict(zip(model._loss_names, model.update(arrays, 1e-3)[0], strict=True)) for model in models)
+    plain, corrected = (model.update(arrays, 1e-3) for model in models)
     assert plain["policy_loss"] == corrected["policy_loss"] and plain["qf1_loss"] == corrected["qf1_loss"]
     assert plain["value_loss"] != corrected["value_loss"]
 
@@ -128,16 +129,15 @@ def test_learned_entropy_coefficient(given, start):
     assert float(np.exp(model.get_parameters()["model/log_ent_coef:0"])) == pytest.approx(start)
     assert model.target_entropy == -2.0
     model.target_entropy = -50.0  # far below what the policy has: α must fall
-    first = dict(zip(model._loss_names, model.update(batch(model), 1e-2)[0], strict=True))
-    assert first["ent_coef"] == pytest.approx(start)  # that of before the step
+    first = model.update(batch(model), 1e-2)
+    assert first["ent_coef"][0] == pytest.approx(start)  # that of before the step
     assert float(np.exp(model.get_parameters()["model/log_ent_coef:0"])) < start
 
 
 def test_fixed_entropy_coefficient():
     model = make_off_policy("SAC", ent_coef=0.3)
     assert "model/log_ent_coef:0" not in model.get_parameters()
-    assert "ent_coef" not in model._loss_names
-    model.update(batch(model), 1e-2)
+    assert "ent_coef" not in model.update(batch(model), 1e-2)
     assert model.ent_coef == 0.3
 
 

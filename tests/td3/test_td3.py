@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from stable_baselines_tf2 import TD3
 from stable_baselines_tf2.common.noise import NormalActionNoise
-from stable_baselines_tf2.td3.td3 import TD3Policy
+from stable_baselines_tf2.td3.policies import TD3Policy
+from stable_baselines_tf2.td3.td3 import PolicyUpdates
 from tests.off_policy_cases import OBS, make_off_policy
 
 
@@ -28,11 +29,13 @@ def test_several_steps_are_single_steps_in_turn(flags):
     models = [make_off_policy("TD3"), make_off_policy("TD3")]
     models[1].load_parameters(models[0].get_parameters())
     arrays, flags = batch(models[0], len(flags)), np.array(flags)
-    together = models[0].update(arrays | models[0].policy_update_flags(flags), 1e-2)
+    together = models[0].update(arrays | {"update_policy": flags}, 1e-2, PolicyUpdates.of(flags))
     for k in range(len(flags)):
         single = {name: array[k : k + 1] for name, array in arrays.items()}
-        alone = models[1].update(single | models[1].policy_update_flags(flags[k : k + 1]), 1e-2)
-        np.testing.assert_allclose(together[k], alone[0], rtol=1e-4, atol=1e-5)
+        alone = models[1].update(single, 1e-2, PolicyUpdates.of(flags[k : k + 1]))
+        assert set(alone) == set(together) == {"qf1_loss", "qf2_loss", "policy_loss"}
+        for name, values in alone.items():
+            np.testing.assert_allclose(together[name][k], values[0], rtol=1e-4, atol=1e-5)
     for name, array in models[0].get_parameters().items():
         np.testing.assert_allclose(array, models[1].get_parameters()[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
@@ -40,17 +43,17 @@ def test_several_steps_are_single_steps_in_turn(flags):
 def test_the_actor_and_the_targets_wait():
     model = make_off_policy("TD3")
     before = model.get_parameters()
-    model.update(batch(model), 1e-2)
+    model.update(batch(model), 1e-2, PolicyUpdates.NONE)
     after = model.get_parameters()
     assert moved(before, after) == {"model/values_fn"}
-    model.update(batch(model) | model.policy_update_flags(np.array([True])), 1e-2)
+    model.update(batch(model), 1e-2, PolicyUpdates.ALL)
     assert moved(after, model.get_parameters()) == {"model/pi", "model/values_fn", "target/pi", "target/values_fn"}
 
 
 def test_targets_follow():
     model = make_off_policy("TD3", tau=0.25)
     before = model.get_parameters()
-    model.update(batch(model) | model.policy_update_flags(np.array([True])), 1e-2)
+    model.update(batch(model), 1e-2)
     after = model.get_parameters()
     for name in (name for name in after if name.startswith("target/")):
         source = after[name.replace("target/", "model/", 1)]
@@ -62,10 +65,10 @@ def test_delay_goes_by_the_number_of_the_step():
     model.num_timesteps = 8  # step number 7: 7, 8, 9, 10
     numbers = model.step_numbers(4)
     assert model.noise_inputs(numbers)["update_policy"].tolist() == [False, False, True, False]
-    model.policy_delay = 1
-    assert model.noise_inputs(numbers)["always_update_policy"].all()
-    model.policy_delay = 100
-    assert set(model.noise_inputs(numbers)) == {"noise"}
+    assert model.step_variant(numbers) is PolicyUpdates.SOME
+    for delay, variant in ((1, PolicyUpdates.ALL), (100, PolicyUpdates.NONE)):
+        model.policy_delay = delay
+        assert model.step_variant(numbers) is variant and set(model.noise_inputs(numbers)) == {"noise"}
 
 
 def test_next_actions():
@@ -95,9 +98,11 @@ def test_policy_loss_is_told_only_where_there_is_one():
     model.learn(20)
     model.gradient_steps, model.train_freq = 4, 4
     model.learn(20)
-    statistics, numbers = model._last_phase
+    numbers = model.step_numbers(4)
     assert numbers.tolist() == [19, 20, 21, 22]
-    assert model.last_statistics["policy_loss"] == pytest.approx(statistics[[1, 3], 2].mean())
+    statistics = {"qf1_loss": np.ones(4), "qf2_loss": np.ones(4), "policy_loss": np.array([0.0, 2.0, 0.0, 5.0])}
+    assert model.summarize(statistics, numbers)["policy_loss"] == pytest.approx(3.5)  # of the steps that had one
+    assert set(model.last_statistics) == {"qf1_loss", "qf2_loss", "policy_loss"}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def batch_of(model):
     rollout = model._make_runner().run()
     return {
         name: tf.constant(array)
-        for name, array in model._batch(rollout, model.standardized(model.estimate_advantages(rollout)), 128).items()
+        for name, array in model.training_batch(rollout, model.standardized_advantages(rollout), 128).items()
     }
 
 
@@ -32,7 +32,9 @@ def divergence_gradient(model, batch, vector):
     pdtype, recurrent = model.train_model.pdtype, model.train_model.recurrent
 
     def flat(weights):
-        return model.outputs(weights, batch, model._sequence if recurrent else 1).distribution.flatparam()[::5]
+        return model.policy_outputs(weights, batch, model.sequence_length if recurrent else 1).distribution.flatparam()[
+            ::5
+        ]
 
     old = pdtype.proba_distribution_from_flat(flat(vector))
 
@@ -121,12 +123,12 @@ def test_minibatches():
 def test_recurrent_minibatches_are_chunks_that_start_with_the_state_of_then():
     model = make("TRPO", "MlpLstmPolicy", timesteps_per_batch=560, env=random_env(2))
     rollout = model._make_runner().run()
-    batch = model._batch(rollout, model.estimate_advantages(rollout), 128)
+    batch = model.training_batch(rollout, model.standardized_advantages(rollout), 128)
     rows, chunks = model.minibatches(2, 128)
     assert rows.shape == (8, 128) and chunks.ravel().tolist() == [0, 1, 2, 3] * 2
     assert rows[:4, 0].tolist() == [0, 128, 280, 408]
     np.testing.assert_array_equal(batch["chunk_states"][3], rollout.step_states[1, 128])
-    assert model._sequence == 70 and batch["states"].shape == (8, 8)
+    assert model.sequence_length == 70 and batch["states"].shape == (8, 8)
     np.testing.assert_array_equal(batch["states"][5], rollout.step_states[1, 70])
     chosen = rows[3]
     values = model.train_model.with_weights(
@@ -139,7 +141,7 @@ def test_recurrent_minibatches_are_chunks_that_start_with_the_state_of_then():
     np.testing.assert_allclose(values, rollout.values[1, 128:256], atol=1e-5)
     for n_steps, length in ((1024, 128), (1000, 125), (1021, 1021), (90, 90)):
         model.n_steps = n_steps
-        assert model._sequence == length
+        assert model.sequence_length == length
 
 
 def test_learn_rounds_up_to_whole_updates_and_starts_new_episodes():
