@@ -418,18 +418,6 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             **{name: value for name, value in statistics.items() if name not in ("advantage", "learning_rate")},
         }
 
-    # ------------------------------------------------------------ files
-    def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        state, arrays = super().training_state()
-        return state, arrays | {f"optimizer/{AVERAGE}": self.target_parameters[AVERAGE].vector.numpy()}
-
-    def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-        super().restore_training_state(state, arrays)
-        average = arrays[f"optimizer/{AVERAGE}"]
-        if average.shape != tuple(self.trainable.vector.shape):
-            raise ValueError(f"the file's average policy is damaged: it has shape {average.shape}")
-        self.target_parameters[AVERAGE].advance(tf.constant(average))
-
     def learn(
         self,
         total_timesteps: int,

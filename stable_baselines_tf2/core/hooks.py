@@ -60,3 +60,36 @@ def check_hooks(cls: type, attributes: Iterable[str] = ()) -> None:
         if strict:
             raise TypeError(message)
         warnings.warn(message, stacklevel=3)
+
+
+def check_saved(cls: type, saved: Iterable[str], not_saved: Iterable[str]) -> None:
+    """Checks that every argument of a constructor is declared: as one that files hold, or as one that they do not.
+
+    Args:
+        cls: a class that has just been made; its attribute ``saved`` is where arguments belong.
+        saved: names of the arguments that files hold.
+        not_saved: names of those that they do not.
+
+    Raises:
+        TypeError: an argument is in neither, or what the ``saved`` of a base class names is missing: it would come back
+            from a file as its default. With `strict` switched off it is a warning.
+    """
+    inherited: list[str] = [name for base in cls.__mro__[1:] for name in vars(base).get("saved", ())]
+    own: list[str] = []
+    if "__init__" in vars(cls):
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        parameters = list(inspect.signature(vars(cls)["__init__"]).parameters.items())[1:]
+        own = [name for name, parameter in parameters if parameter.kind in named and not name.startswith("_")]
+    declared = {*saved, *not_saved}
+    forgotten = [name for name in dict.fromkeys([*own, *inherited]) if name not in declared]
+    if not forgotten:
+        return
+    base = next(base.__name__ for base in cls.__mro__[1:] if hasattr(base, "saved"))
+    new = ", ".join(repr(name) for name in forgotten if name not in inherited)
+    message = (
+        f"{cls.__name__}.saved does not name {', '.join(forgotten)}, so that a file would not hold them. "
+        f"Write saved = (*{base}.saved, {new}), or name them in `not_saved` if a file need not hold them"
+    )
+    if strict:
+        raise TypeError(message)
+    warnings.warn(message, stacklevel=3)

@@ -136,6 +136,34 @@ class Parameters:
         ]
 
 
+def check_weights(given: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]], *, exact_match: bool) -> None:
+    """Compares weights that are to be set with those that there are.
+
+    Args:
+        given: weights by name.
+        shapes: shapes of all weights, by name.
+        exact_match: every weight must be given.
+
+    Raises:
+        KeyError: a name that does not exist.
+        RuntimeError: weights are missing and ``exact_match`` is true.
+        ValueError: a shape is wrong, or an array does not hold numbers.
+    """
+    unknown = [name for name in given if name not in shapes]
+    if unknown:
+        raise KeyError(f"the model has no parameters named {', '.join(unknown)}; it has {', '.join(shapes)}")
+    missing = [name for name in shapes if name not in given]
+    if exact_match and missing:
+        raise RuntimeError(f"parameters are missing: {', '.join(missing)}; pass exact_match=False to set only some")
+    for name, value in given.items():
+        array = np.asarray(value)
+        if array.shape != shapes[name] or array.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{name} has shape {array.shape} and type {array.dtype}; "
+                f"the model needs numbers of shape {shapes[name]}"
+            )
+
+
 class FlatWeights:
     """The weights of a network that acts nowhere, as a flat vector only.
 

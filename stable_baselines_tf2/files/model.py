@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cloudpickle
@@ -17,6 +18,7 @@ from stable_baselines_tf2.files import legacy_model
 from stable_baselines_tf2.files.hyperparameters import load_trusted, raise_unrestored, read_data
 from stable_baselines_tf2.files.registry import ALGORITHMS, PACKAGE
 
+WeightValues = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 ALGORITHM = "algorithm"  # key under which files of this library name the class of their model
 
 
@@ -81,6 +83,55 @@ def read_parameters(load_path: PathOrFile) -> Any:
     if parameters is None:
         raise ValueError(f"{file_name(load_path)} holds no parameters")
     return parameters
+
+
+def with_names(
+    load_path: PathOrFile,
+    parameters: Mapping[str, np.ndarray] | Sequence[np.ndarray] | None,
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+) -> Mapping[str, np.ndarray]:
+    """The parameters of a file by name; the oldest files hold them in order only.
+
+    Args:
+        load_path: the file, for messages.
+        parameters: what it holds.
+        names: names of the model's parameters, in order.
+        shapes: their shapes.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    if isinstance(parameters, Mapping):
+        return parameters
+    try:
+        return legacy_model.named_parameters(parameters or [], names, shapes)
+    except ValueError as error:
+        raise ValueError(f"{file_name(load_path)} does not fit: {error}") from error
+
+
+def named_weights(
+    source: PathOrFile | WeightValues, names: Sequence[str], shapes: Sequence[tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Weights by name, for the arguments of `BaseRLModel.load_parameters`.
+
+    Args:
+        source: weights by name, a list of all of them in order, or a model file.
+        names: names of the model's parameters, in order.
+        shapes: their shapes.
+
+    Raises:
+        ValueError: a list of another length, or a file that is damaged or does not fit.
+        FileNotFoundError: there is no such file.
+    """
+    if isinstance(source, Mapping):
+        return dict(source)
+    if isinstance(source, list | tuple):
+        warnings.warn("parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=3)
+        if len(source) != len(names):
+            raise ValueError(f"load_path_or_dict: a list of {len(source)} weights, but the model has {len(names)}")
+        return dict(zip(names, source, strict=True))
+    return dict(with_names(source, read_parameters(source), names, shapes))
 
 
 def read_model(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable, Mapping
@@ -17,24 +16,31 @@ import tensorflow as tf
 from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import BasePolicy, get_policy_from_name
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
-from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
-from stable_baselines_tf2.core import distributed, hooks
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
+from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
 from stable_baselines_tf2.core.checks import require_finite
-from stable_baselines_tf2.core.hooks import check_hooks, hook
+from stable_baselines_tf2.core.hooks import check_hooks, check_saved, hook
 from stable_baselines_tf2.core.optimizers import Optimizer, State
-from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters, Weights
+from stable_baselines_tf2.core.parameters import FlatWeights, JoinedParameters, Parameters, Weights, check_weights
 from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
 from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_classes
-from stable_baselines_tf2.files.legacy_model import named_parameters
-from stable_baselines_tf2.files.model import ALGORITHM, full_name, read_model, read_parameters, write_pickle
+from stable_baselines_tf2.files.model import (
+    ALGORITHM,
+    WeightValues,
+    full_name,
+    named_weights,
+    read_model,
+    with_names,
+    write_pickle,
+)
 from stable_baselines_tf2.models.cloning import clone, cloning_step
+from stable_baselines_tf2.models.training import set_threads
 
-RANK_STRIDE = 10_000  # between the seeds of the environments of two processes
+RANK_STRIDE = 10_000  # between the seeds of the environments of two MPI workers
 Model = TypeVar("Model", bound="BaseRLModel")
-Parameter = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 
 
 class BaseRLModel(ABC):
@@ -46,7 +52,7 @@ class BaseRLModel(ABC):
         saved: names of the attributes that a file holds: every hyperparameter of the constructor.
         not_saved: arguments of the constructor that a file does not hold.
         log_tags: TensorBoard tags of the statistics of an update, by name.
-        uses_mpi: whether MPI workers, if there are several, train one model together.
+        uses_mpi: whether several MPI workers train one model together.
 
     Args:
         policy: a policy class, or the name of a registered one.
@@ -82,7 +88,8 @@ class BaseRLModel(ABC):
         """Checks a new algorithm: its hooks, and that files hold all of its hyperparameters."""
         super().__init_subclass__(**kwargs)
         check_hooks(cls, ("saved", "not_saved", "log_tags", "uses_mpi"))
-        check_saved(cls)
+        not_saved = {name for base in cls.__mro__ for name in vars(base).get("not_saved", ())}
+        check_saved(cls, (*cls.saved, *cls.saved_always), not_saved)
 
     def __init__(
         self,
@@ -112,7 +119,7 @@ class BaseRLModel(ABC):
         self.n_envs: int = 1
         self._vectorize_action = False
         self.num_timesteps = 0
-        self.ep_info_buf: deque[dict[str, Any]] = deque(maxlen=100)  # what Monitor told of the last episodes
+        self.ep_info_buf: deque[dict[str, Any]] = deque(maxlen=100)  # what Monitor reported of the last episodes
         self.episode_reward: np.ndarray | None = None
         self.tensorboard_log: str | None = None
         self.full_tensorboard_log = False
@@ -124,8 +131,9 @@ class BaseRLModel(ABC):
         self.target_parameters: dict[str, Weights] = {}  # of target networks that updates change, by name
         self.extra_parameters: dict[str, Weights] = {}  # what else updates change, by name
         self.wrapper: BaseRLModel | None = None  # a model around this one, as HER is: callbacks see it, files hold it
-        self._observation_bounds_matter = True  # gymnasium knows other ones than gym did: not for models from there
-        self._set_threads()
+        self._observation_bounds_matter = True  # gymnasium's differ from gym's, so not for models of Stable Baselines
+        defaults = (inspect.signature(base).parameters.get("n_cpu_tf_sess") for base in type(self).__mro__)
+        set_threads(n_cpu_tf_sess, next(parameter.default for parameter in defaults if parameter is not None))
         if env is not None:
             env = self.wrap_env(env)
             self.observation_space = as_gymnasium_space(env.observation_space)
@@ -133,10 +141,12 @@ class BaseRLModel(ABC):
             self.use_env(env)
 
     # ------------------------------------------------------------ environment
-    def wrap_env(self, env: Any) -> Any:
-        """What the algorithm trains on, from whatever the user gave."""
-        return as_vec_env(env, self.verbose, self._requires_vec_env)
+    @hook
+    def wrap_env(self, env: EnvLike) -> VecEnv:
+        """The vectorized environment for what the user gave."""
+        return as_vec_env(env, self.verbose, announce=self._requires_vec_env)
 
+    @hook
     def use_env(self, env: VecEnv) -> None:
         """Takes a vectorized environment, whose spaces have been checked, as the one to train on."""
         self.vec_env, self.n_envs = env, env.num_envs
@@ -193,7 +203,7 @@ class BaseRLModel(ABC):
     # ------------------------------------------------------------ random numbers, threads, verbosity
     @property
     def n_workers(self) -> int:
-        """Processes that train this model together."""
+        """Number of MPI workers that train this model together."""
         return distributed.size() if self.uses_mpi else 1
 
     @property
@@ -203,13 +213,13 @@ class BaseRLModel(ABC):
 
     @property
     def rank(self) -> int:
-        """Number of this one among them, from 0."""
+        """Rank of this MPI worker among them, from 0."""
         return distributed.rank() if self.uses_mpi else 0
 
     def set_random_seed(self, seed: int | None) -> None:
         """Seeds Python, NumPy, TensorFlow, the environment, its action space and the model; None changes nothing.
 
-        Of several processes that train together, each gets random numbers of its own.
+        Each MPI worker gets random numbers of its own.
         """
         if seed is None:
             return
@@ -226,21 +236,6 @@ class BaseRLModel(ABC):
         bits.state = state
         if self.rank > 0:
             bits.state = bits.jumped(self.rank).state
-
-    def _set_threads(self) -> None:
-        if self.n_cpu_tf_sess is None:
-            return
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(self.n_cpu_tf_sess)
-            tf.config.threading.set_inter_op_parallelism_threads(self.n_cpu_tf_sess)
-        except RuntimeError:
-            constructors = (inspect.signature(cls).parameters for cls in type(self).__mro__)
-            default = next(p["n_cpu_tf_sess"].default for p in constructors if "n_cpu_tf_sess" in p)  # nobody's wish
-            if self.n_cpu_tf_sess not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
-                warnings.warn(
-                    f"n_cpu_tf_sess={self.n_cpu_tf_sess} has no effect: TensorFlow has already started in this process",
-                    stacklevel=2,
-                )
 
     # ------------------------------------------------------------ building and learning
     @abstractmethod
@@ -319,18 +314,18 @@ class BaseRLModel(ABC):
         return cloning_step(self.imitate, self.trainable, preprocessor, self.action_space, adam_epsilon, train=train)
 
     @hook
-    def imitate(self, vector: Any, obs: Any) -> Any:
-        """What behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
-        raise NotImplementedError
+    def imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
+        """Outputs that behaviour cloning compares with the expert's actions: logits (Discrete) or actions (Box)."""
+        raise NotImplementedError(f"{type(self).__name__} must override imitate() for pretrain() and export()")
 
     @hook
-    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
-        """What ``predict(deterministic=True)`` gives, in TensorFlow: actions [B, …] and, with memory, its new state.
+    def deterministic_actions(self, vector: Tensor, obs: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
+        """What ``predict(deterministic=True)`` gives, in TensorFlow: actions [B, …] and a recurrent policy's new state.
 
         Args:
             vector: weights.
             obs: raw observations, [B, …].
-            memory: of recurrent policies the state [B, n] and the episode starts [B].
+            memory: for recurrent policies the state [B, n] and the episode starts [B].
         """
         outputs = self.imitate(vector, obs)
         return (tf.argmax(outputs, axis=-1) if space_kind(self.action_space) == "Discrete" else outputs,)
@@ -423,7 +418,7 @@ class BaseRLModel(ABC):
         """The weights by legacy name, e.g. ``model/pi_fc0/w:0``."""
         return self.parameters.as_dict()
 
-    def load_parameters(self, load_path_or_dict: PathOrFile | Parameter, exact_match: bool = True) -> None:
+    def load_parameters(self, load_path_or_dict: PathOrFile | WeightValues, exact_match: bool = True) -> None:
         """Sets weights; the state of the optimizer stays.
 
         Args:
@@ -431,50 +426,16 @@ class BaseRLModel(ABC):
             exact_match: every weight of the model must be given.
 
         Raises:
-            KeyError: a name that the model does not have.
+            KeyError: an unknown name.
             RuntimeError: weights are missing and ``exact_match`` is true.
             ValueError: a shape is wrong, or the file is damaged.
             FileNotFoundError: there is no such file.
         """
         own = self.parameters
-        if isinstance(load_path_or_dict, Mapping):
-            given = dict(load_path_or_dict)
-        elif isinstance(load_path_or_dict, list | tuple):
-            warnings.warn(
-                "parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=2
-            )
-            if len(load_path_or_dict) != len(own.names):
-                raise ValueError(
-                    f"load_path_or_dict: a list of {len(load_path_or_dict)} weights, but the model has {len(own.names)}"
-                )
-            given = dict(zip(own.names, load_path_or_dict, strict=True))
-        else:
-            given = dict(self._with_names(load_path_or_dict, read_parameters(load_path_or_dict)))
-        shapes = dict(zip(own.names, own.shapes, strict=True))
-        unknown = [name for name in given if name not in shapes]
-        if unknown:
-            raise KeyError(f"the model has no parameters named {', '.join(unknown)}; it has {', '.join(own.names)}")
-        missing = [name for name in own.names if name not in given]
-        if exact_match and missing:
-            raise RuntimeError(f"parameters are missing: {', '.join(missing)}; pass exact_match=False to set only some")
-        for name, value in given.items():
-            array = np.asarray(value)
-            if array.shape != shapes[name] or array.dtype.kind not in "fiub":
-                raise ValueError(
-                    f"{name} has shape {array.shape} and type {array.dtype}; "
-                    f"the model needs numbers of shape {shapes[name]}"
-                )
+        given = named_weights(load_path_or_dict, own.names, own.shapes)
+        check_weights(given, dict(zip(own.names, own.shapes, strict=True)), exact_match=exact_match)
         own.assign(given)
         self.on_new_weights()
-
-    def _with_names(self, load_path: PathOrFile, parameters: Any) -> Mapping[str, np.ndarray]:
-        """The parameters of a file by name; the oldest files hold them in order only."""
-        if isinstance(parameters, Mapping):
-            return parameters
-        try:
-            return named_parameters(parameters, self.parameters.names, self.parameters.shapes)
-        except ValueError as error:
-            raise ValueError(f"{file_name(load_path)} does not fit: {error}") from error
 
     # ------------------------------------------------------------ prediction
     def as_batch(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
@@ -566,7 +527,8 @@ class BaseRLModel(ABC):
     def training_state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """What exact resumption needs besides parameters: a JSON-able part and named arrays."""
         state = {"num_timesteps": self.num_timesteps, "generator": self.generator.bit_generator.state}
-        return state, {f"optimizer/{name}": value.numpy() for name, value in self.moments.items()}
+        tensors = self.moments | {name: weights.vector for name, weights in self._flat_weights().items()}
+        return state, {f"optimizer/{name}": value.numpy() for name, value in tensors.items()}
 
     @hook
     def restore_training_state(self, state: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
@@ -577,22 +539,30 @@ class BaseRLModel(ABC):
         """
         self.num_timesteps = int(state["num_timesteps"])
         self._set_generator_state(state["generator"])
-        restored = {}
-        for name, initial in self.moments.items():
+
+        def restored(name: str, initial: Tensor) -> Tensor:
             array = arrays.get(f"optimizer/{name}")
             if array is None or array.shape != tuple(initial.shape):
                 raise ValueError(
                     f"the file's optimizer state is damaged: {name} should have shape {tuple(initial.shape)}"
                 )
-            restored[name] = tf.constant(array)
-        self.moments = restored
+            return tf.constant(array)
+
+        self.moments = {name: restored(name, initial) for name, initial in self.moments.items()}
+        for name, weights in self._flat_weights().items():
+            weights.advance(restored(name, weights.vector))
+
+    def _flat_weights(self) -> dict[str, FlatWeights]:
+        """What updates change that is not among the named parameters."""
+        changed = {**self.target_parameters, **self.extra_parameters}
+        return {name: weights for name, weights in changed.items() if isinstance(weights, FlatWeights)}
 
     def hyperparameters(self) -> dict[str, Any]:
         """What a file holds of the model besides its weights: hyperparameters, spaces and the policy's class."""
         return {name: getattr(self, name) for name in (*self.saved, *self.saved_always)}
 
     def save(self, save_path: PathOrFile, cloudpickle: bool = False) -> None:
-        """Writes the model to a file: a zip with hyperparameters, weights and what exact resumption needs.
+        """Writes the model to a file: a zip with hyperparameters, weights and the state of training.
 
         Args:
             save_path: path (``.zip`` is added where it has no extension) or binary file object.
@@ -620,7 +590,7 @@ class BaseRLModel(ABC):
             directory: folder to write; an earlier export there is replaced.
 
         Raises:
-            FileExistsError: the folder exists and is no SavedModel.
+            FileExistsError: the folder exists and is not a SavedModel.
             OSError: it cannot be written; an earlier export stays.
         """
         from stable_baselines_tf2.models.export import write_saved_model
@@ -667,7 +637,7 @@ class BaseRLModel(ABC):
 
         Raises:
             FileNotFoundError: there is no such file.
-            TypeError: ``kwargs`` that are no hyperparameters.
+            TypeError: ``kwargs`` that are not hyperparameters.
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
@@ -709,7 +679,8 @@ class BaseRLModel(ABC):
             ) from error
         model.set_env(env)
         try:
-            model.load_parameters(model._with_names(load_path, archive.parameters))
+            names, shapes = model.parameters.names, model.parameters.shapes
+            model.load_parameters(with_names(load_path, archive.parameters, names, shapes))
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"{file_name(load_path)} does not fit: {error.args[0]}") from error
         if archive.state:
@@ -722,36 +693,6 @@ class BaseRLModel(ABC):
         elif env is not None:
             model.set_random_seed(model.seed)
         return model
-
-
-def check_saved(cls: type[BaseRLModel]) -> None:
-    """Compares the ``saved`` attributes of an algorithm with the arguments of its constructor.
-
-    Raises:
-        TypeError: an argument is neither in ``saved`` nor in ``not_saved``: a file would lose it. With
-            `core.hooks.strict` switched off it is a warning.
-    """
-    constructor = vars(cls).get("__init__")
-    if constructor is None:
-        return
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    arguments = [
-        name
-        for name, parameter in list(inspect.signature(constructor).parameters.items())[1:]
-        if parameter.kind in named and not name.startswith("_")
-    ]
-    excluded = frozenset().union(*(vars(base).get("not_saved", ()) for base in cls.__mro__))
-    forgotten = [name for name in arguments if name not in {*cls.saved, *cls.saved_always, *excluded}]
-    if not forgotten:
-        return
-    message = (
-        f"{cls.__name__}: its constructor takes {', '.join(forgotten)}, which `saved` does not name, so that a file "
-        f"would not hold them. Add them, as in saved = (*{cls.__mro__[1].__name__}.saved, {forgotten[0]!r}), or to "
-        "`not_saved` if a file need not hold them"
-    )
-    if hooks.strict:
-        raise TypeError(message)
-    warnings.warn(message, stacklevel=3)
 
 
 saved_classes.append(BaseRLModel)

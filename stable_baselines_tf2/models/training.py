@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
+import tensorflow as tf
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import (
@@ -211,3 +213,22 @@ class SetVerbosity:
     def __exit__(self, *error: object) -> None:
         logger.set_level(self._logger_level)
         gymnasium.logger.min_level = self._gymnasium_level
+
+
+def set_threads(n_threads: int | None, default: int | None) -> None:
+    """Sets the number of TensorFlow's threads for the whole process, with a warning where that is too late.
+
+    Args:
+        n_threads: number of threads; None leaves it alone.
+        default: the default of the constructor: no warning for it.
+    """
+    if n_threads is None:
+        return
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(n_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(n_threads)
+    except RuntimeError:
+        if n_threads not in (default, tf.config.threading.get_intra_op_parallelism_threads()):
+            warnings.warn(
+                f"n_cpu_tf_sess={n_threads} has no effect: TensorFlow has already started in this process", stacklevel=4
+            )

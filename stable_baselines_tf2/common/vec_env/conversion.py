@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gymnasium
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.dummy_vec_env import DummyVecEnv
@@ -10,8 +10,10 @@ from stable_baselines_tf2.common.vec_env.unvec_wrapper import UnvecWrapper
 from stable_baselines_tf2.envs import env_ids
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium
 
+EnvLike = VecEnv | gymnasium.Env | str  # what users give as ``env``; environments of old gym pass for gymnasium's
 
-def as_vec_env(env: Any, verbose: int = 0, announce: bool = False) -> VecEnv:
+
+def as_vec_env(env: EnvLike, verbose: int = 0, *, announce: bool = False) -> VecEnv:
     """A vectorized environment, from whatever a user gives as ``env``.
 
     Args:
