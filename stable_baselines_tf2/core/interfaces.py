@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,32 @@ class Predictor(Protocol):
         self, observation: Any, state: Any = None, mask: Any = None, deterministic: bool = False
     ) -> tuple[np.ndarray, Any]:
         """Actions for observations, and the recurrent state; see `BaseRLModel.predict`."""
+
+
+class ExpertData(Protocol):
+    """An expert's observations and actions, in minibatches; as ``ExpertDataset`` gives them."""
+
+    @property
+    def train_loader(self) -> Sized:
+        """Minibatches to train on; their number counts."""
+
+    @property
+    def val_loader(self) -> Sized:
+        """Minibatches to validate on; their number counts."""
+
+    def get_next_batch(self, split: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Observations and actions of the next minibatch of ``"train"`` or ``"val"``."""
+
+
+class ExportableModel(Protocol):
+    """A model whose deterministic policy is exported."""
+
+    @property
+    def acting_policy(self) -> Any:
+        """The policy that acts."""
+
+    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+        """Actions for weights and observations, in TensorFlow; see `BaseRLModel.deterministic_actions`."""
 
 
 class CallbackModel(Predictor, Protocol):

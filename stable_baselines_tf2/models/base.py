@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import BasePolicy, get_policy_from_name
@@ -21,6 +22,7 @@ from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
 from stable_baselines_tf2.core.checks import require_finite
 from stable_baselines_tf2.core.hooks import check_hooks, check_saved, hook
+from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.optimizers import Optimizer, State
 from stable_baselines_tf2.core.parameters import FlatWeights, JoinedParameters, Parameters, Weights, check_weights
 from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
@@ -41,6 +43,7 @@ from stable_baselines_tf2.models.training import set_threads
 
 RANK_STRIDE = 10_000  # between the seeds of the environments of two MPI workers
 Model = TypeVar("Model", bound="BaseRLModel")
+Network = TypeVar("Network")
 
 
 class BaseRLModel(ABC):
@@ -84,7 +87,7 @@ class BaseRLModel(ABC):
     log_tags: ClassVar[Mapping[str, str]] = {}
     uses_mpi: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         """Checks a new algorithm: its hooks, and that files hold all of its hyperparameters."""
         super().__init_subclass__(**kwargs)
         check_hooks(cls, ("saved", "not_saved", "log_tags", "uses_mpi"))
@@ -94,7 +97,7 @@ class BaseRLModel(ABC):
     def __init__(
         self,
         policy: type[BasePolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         verbose: int = 0,
         *,
         requires_vec_env: bool,
@@ -163,7 +166,7 @@ class BaseRLModel(ABC):
         """The `VecNormalize` among the wrappers of the environment, if there is one."""
         return self._vec_normalize_env
 
-    def set_env(self, env: Any) -> None:
+    def set_env(self, env: EnvLike | None) -> None:
         """Replaces the environment.
 
         Args:
@@ -332,7 +335,7 @@ class BaseRLModel(ABC):
 
     def pretrain(
         self,
-        dataset: Any,
+        dataset: ExpertData,
         n_epochs: int = 10,
         learning_rate: float = 1e-4,
         adam_epsilon: float = 1e-8,
@@ -344,7 +347,7 @@ class BaseRLModel(ABC):
             dataset: an ``ExpertDataset``: has ``train_loader``, ``val_loader`` and ``get_next_batch("train" or
                 "val")``, which gives observations and actions.
             n_epochs: passes over the training set.
-            learning_rate: Adam's step size.
+            learning_rate: Adam's learning rate.
             adam_epsilon: Adam's epsilon.
             val_interval: epochs between two reports; a tenth of all if None.
 
@@ -395,11 +398,11 @@ class BaseRLModel(ABC):
         self.optimizer, self.moments = optimizer, optimizer.initial_state(sum(self.trainable.sizes))
 
     @staticmethod
-    def require_built(network: Any) -> Any:
+    def require_built(network: Network | None) -> Network:
         """The network, if there is one.
 
         Raises:
-            ValueError: there is none: the model has not been built.
+            ValueError: the model has not been built.
         """
         if network is None:
             raise ValueError("the model has not been built; call setup_model() first")
@@ -438,7 +441,9 @@ class BaseRLModel(ABC):
         self.on_new_weights()
 
     # ------------------------------------------------------------ prediction
-    def as_batch(self, observation: Any, state: Any, mask: Any) -> tuple[np.ndarray, Any, Any, bool]:
+    def as_batch(
+        self, observation: ArrayLike, state: np.ndarray | None, mask: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray | None, ArrayLike | None, bool]:
         """Observation as a batch, with state and mask; and whether it was one already."""
         policy = self.acting_policy
         observation = np.asarray(observation)
@@ -454,7 +459,11 @@ class BaseRLModel(ABC):
         return observation, state, mask, is_batch
 
     def predict(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = False
+        self,
+        observation: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions for observations.
 
@@ -465,7 +474,7 @@ class BaseRLModel(ABC):
             deterministic: take the most probable actions instead of random ones.
 
         Returns:
-            The action or actions, clipped to the bounds of a Box, and the new recurrent state (None without memory).
+            The action or actions, clipped to the bounds of a Box, and a recurrent policy's new state (None for others).
 
         Raises:
             ValueError: the observation's shape fits neither one observation nor a batch.
@@ -478,10 +487,10 @@ class BaseRLModel(ABC):
 
     def action_probability(
         self,
-        observation: Any,
+        observation: ArrayLike,
         state: np.ndarray | None = None,
-        mask: Any = None,
-        actions: Any = None,
+        mask: ArrayLike | None = None,
+        actions: ArrayLike | None = None,
         logp: bool = False,
     ) -> Any:
         """The action distribution, or the probability of given actions.
@@ -621,7 +630,7 @@ class BaseRLModel(ABC):
     def load(
         cls: type[Model],
         load_path: PathOrFile,
-        env: Any = None,
+        env: EnvLike | None = None,
         custom_objects: dict[str, Any] | None = None,
         allow_pickle: bool = False,
         **kwargs: Any,
@@ -650,7 +659,7 @@ class BaseRLModel(ABC):
         load_path: PathOrFile,
         archive: Archive,
         data: dict[str, Any],
-        env: Any,
+        env: EnvLike | None,
         kwargs: dict[str, Any],
     ) -> Model:
         """The model that `read_model` found in a file; for the arguments see `load`."""

@@ -9,20 +9,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import require_finite
+from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.optimizers import Adam, State
 from stable_baselines_tf2.core.parameters import Parameters
-from stable_baselines_tf2.core.phases import gradient_step
+from stable_baselines_tf2.core.phases import Statistics, gradient_step
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
 from stable_baselines_tf2.envs.spaces import space_kind
 
-Tensor = Any
-
 
 def expert_arrays(
-    obs: Any, actions: Any, preprocessor: Preprocessor, space: gymnasium.Space
+    obs: ArrayLike, actions: ArrayLike, preprocessor: Preprocessor, space: gymnasium.Space
 ) -> tuple[np.ndarray, np.ndarray]:
     """An expert's observations and actions as arrays of a model's spaces, [B, …].
 
@@ -55,7 +56,7 @@ def cloning_step(
     adam_epsilon: float,
     *,
     train: bool = True,
-) -> Callable[[Any, Any, float], float]:
+) -> Callable[[np.ndarray, np.ndarray, float], float]:
     """A step of behaviour cloning, ``(obs, actions, learning_rate) -> loss``.
 
     Args:
@@ -73,22 +74,23 @@ def cloning_step(
 
     @tf.function(autograph=False)
     def gradient(vector: Tensor, state: State, obs: Tensor, actions: Tensor, learning_rate: Tensor) -> Any:
-        def loss(vector: Tensor) -> Any:
+        def loss(vector: Tensor) -> tuple[Tensor, Statistics]:
             outputs = imitate(vector, obs)
             value = losses.cross_entropy(outputs, actions) if discrete else losses.squared_error(outputs, actions)
-            return value, (value,)
+            return value, {"loss": value}
 
         if not train:
-            return vector, state, tf.stack(loss(vector)[1])
+            return vector, state, loss(vector)[1]
         return gradient_step(loss, optimizer, vector, state, learning_rate)
 
-    def step(obs: Any, actions: Any, learning_rate: float) -> float:
+    def step(obs: np.ndarray, actions: np.ndarray, learning_rate: float) -> float:
         nonlocal optimizer_state
         obs, actions = map(tf.constant, expert_arrays(obs, actions, preprocessor, space))
         rate = tf.constant(learning_rate, tf.float32)
-        vector, optimizer_state, (loss,) = gradient(parameters.vector, optimizer_state, obs, actions, rate)
+        vector, optimizer_state, statistics = gradient(parameters.vector, optimizer_state, obs, actions, rate)
+        loss = statistics["loss"].numpy()
         if train:
-            require_finite({"loss": loss.numpy()}, "behaviour cloning")
+            require_finite({"loss": loss}, "behaviour cloning")
             parameters.advance(vector)
         return float(loss)
 
@@ -96,9 +98,9 @@ def cloning_step(
 
 
 def clone(
-    train: Callable[[Any, Any, float], float],
-    measure: Callable[[Any, Any, float], float],
-    dataset: Any,
+    train: Callable[[np.ndarray, np.ndarray, float], float],
+    measure: Callable[[np.ndarray, np.ndarray, float], float],
+    dataset: ExpertData,
     n_epochs: int,
     learning_rate: float,
     val_interval: int | None,
@@ -117,7 +119,7 @@ def clone(
         verbose: print the reports.
     """
 
-    def mean_loss(step: Callable[[Any, Any, float], float], part: str, n_batches: int) -> float:
+    def mean_loss(step: Callable[[np.ndarray, np.ndarray, float], float], part: str, n_batches: int) -> float:
         batches = (dataset.get_next_batch(part) for _ in range(n_batches))
         return float(np.mean([step(obs, actions, learning_rate) for obs, actions in batches]))
 

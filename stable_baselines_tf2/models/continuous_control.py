@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.math_util import unscale_action
 from stable_baselines_tf2.common.noise import ActionNoise
@@ -142,7 +143,11 @@ class ContinuousControlModel(OffPolicyRLModel):
         return actions if self.action_noise is None else np.clip(actions + self.action_noise(), -1.0, 1.0)
 
     def predict(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = True
+        self,
+        observation: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = True,
     ) -> tuple[np.ndarray, None]:
         """Actions for observations.
 
@@ -164,10 +169,10 @@ class ContinuousControlModel(OffPolicyRLModel):
 
     def action_probability(
         self,
-        observation: Any,
+        observation: ArrayLike,
         state: np.ndarray | None = None,
-        mask: Any = None,
-        actions: Any = None,
+        mask: ArrayLike | None = None,
+        actions: ArrayLike | None = None,
         logp: bool = False,
     ) -> None:
         """None, with a warning: the actions of this algorithm have no usable distribution.
@@ -177,7 +182,7 @@ class ContinuousControlModel(OffPolicyRLModel):
         """
         name = type(self).__name__
         if actions is not None:
-            raise ValueError(f"actions: {name} cannot tell how probable actions are")
+            raise ValueError(f"actions: {name} has no probabilities of actions")
         warnings.warn(f"{name} has no distribution of actions to return; action_probability() is None", stacklevel=2)
 
     # ------------------------------------------------------------ files

@@ -15,21 +15,22 @@ from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyN
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import layer_size
 from stable_baselines_tf2.core.naming import variable_scope
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space
 
-Tensor = Any
 PACKAGE = f"{__name__.split('.')[0]}."
 
 
-def check_continuous_actions(ac_space: Any) -> None:
+def check_continuous_actions(ac_space: gymnasium.Space) -> None:
     """Checks an action space.
 
     Raises:
-        ValueError: it is no Box with one axis and finite bounds.
+        ValueError: it is not a Box with one axis and finite bounds.
     """
-    if space_kind(ac_space) != "Box" or len(ac_space.shape or ()) != 1:
+    space = as_gymnasium_space(ac_space)
+    if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
         raise ValueError(f"the action space must be a Box with one axis, not {ac_space}")
-    if not (np.isfinite(ac_space.low).all() and np.isfinite(ac_space.high).all()):
+    if not space.is_bounded():
         raise ValueError(f"the bounds of the action space must be finite, since actions are scaled to them: {ac_space}")
 
 
@@ -58,7 +59,7 @@ class ContinuousPolicy(BasePolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,
@@ -148,7 +149,7 @@ class FeedForwardNetworks(ContinuousPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,
@@ -220,7 +221,7 @@ class MlpVariant(FeedForwardNetworks):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,
@@ -239,7 +240,7 @@ class CnnVariant(FeedForwardNetworks):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,
@@ -258,7 +259,7 @@ class LayerNormVariant(FeedForwardNetworks):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.interfaces import ExportableModel
+from stable_baselines_tf2.core.types import Tensor
 
 
 class ExportedPolicy(tf.Module):
@@ -19,7 +19,7 @@ class ExportedPolicy(tf.Module):
         model: a model of any algorithm.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: ExportableModel) -> None:
         super().__init__("policy")
         policy = model.acting_policy
         self.weights = tf.Variable(policy.params.vector, trainable=False, name="weights")
@@ -38,12 +38,12 @@ class ExportedPolicy(tf.Module):
         self.others = list(self.act.get_concrete_function().variables)  # such as DDPG's statistics of observations
 
 
-def write_saved_model(model: Any, directory: str | os.PathLike) -> None:
+def write_saved_model(model: ExportableModel, directory: str | os.PathLike) -> None:
     """See `BaseRLModel.export`."""
     target = os.path.abspath(os.fspath(directory))
     if os.path.lexists(target) and not os.path.exists(os.path.join(target, "saved_model.pb")):
         if not os.path.isdir(target) or os.listdir(target):
-            raise FileExistsError(f"directory: {target} exists and is no SavedModel")
+            raise FileExistsError(f"directory: {target} exists and is not a SavedModel")
     exported = ExportedPolicy(model)
     # Written beside it and renamed, so that what fails leaves an earlier export alone.
     with tempfile.TemporaryDirectory(prefix=f".{os.path.basename(target)}.", dir=os.path.dirname(target)) as scratch:
@@ -54,7 +54,7 @@ def write_saved_model(model: Any, directory: str | os.PathLike) -> None:
         os.rename(new, target)
 
 
-def tflite_model(model: Any) -> bytes:
+def tflite_model(model: ExportableModel) -> bytes:
     """See `BaseRLModel.to_tflite`."""
     exported = ExportedPolicy(model)
     with tempfile.TemporaryDirectory() as folder:

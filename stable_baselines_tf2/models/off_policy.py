@@ -15,6 +15,7 @@ from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
 from stable_baselines_tf2.common.policies import BasePolicy, make_policy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.hooks import hook
@@ -42,7 +43,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
 
     Attributes:
         tables_by_episodes: whether the interval between two tables counts episodes, rather than training phases.
-        rollouts_in_warm_up: whether rollouts end where a training phase would be due, also as long as there is none.
+        rollouts_in_warm_up: whether rollouts also end where a training phase would be due before ``learning_starts``.
         shared_inputs: names of the inputs that are the same for all gradient steps of a phase.
         policy_tf: the policy that is trained.
         last_statistics: statistics of the last training phase, by name.
@@ -73,8 +74,8 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     def __init__(
         self,
         policy: type[BasePolicy] | str,
-        env: Any,
-        replay_buffer: Any = None,
+        env: EnvLike | None,
+        replay_buffer: ReplayBuffer | None = None,
         _init_setup_model: bool = False,
         verbose: int = 0,
         *,
@@ -127,7 +128,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             self.build_networks()
             small = self.acting_policy.is_small
             # XLA takes seconds to compile; in loops it earns them back.
-            several = self.n_workers > 1  # XLA knows no way to other processes
+            several = self.n_workers > 1  # XLA cannot reach other processes
             fast = small and not several
             self.single_step_phase = CompiledPhase(self.training_phase, jit_compile=False, in_caller=fast)
             self.multi_step_phase = CompiledPhase(self.training_phase, jit_compile=fast, in_caller=fast)
@@ -577,7 +578,7 @@ class EpisodeHistory:
 
     @property
     def success_rate(self) -> float:
-        """Of the last 100 episodes that told ``is_success``."""
+        """Of the last 100 episodes that reported ``is_success``."""
         return float(np.mean(self.successes[-100:]))
 
     def add(self, episode: Mapping[str, Any]) -> None:

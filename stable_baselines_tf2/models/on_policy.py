@@ -12,6 +12,7 @@ import tensorflow as tf
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs, make_policy
 from stable_baselines_tf2.common.vec_env import VecEnv
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
@@ -42,7 +43,7 @@ class ActorCriticRLModel(BaseRLModel):
     def __init__(
         self,
         policy: type[BasePolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         _init_setup_model: bool,
         verbose: int = 0,
         policy_base: type[BasePolicy] = ActorCriticPolicy,
@@ -248,7 +249,7 @@ class ActorCriticRLModel(BaseRLModel):
 
     @property
     def initial_state(self) -> np.ndarray | None:
-        """Recurrent state at the start of episodes, one row for each training environment; None without memory."""
+        """Recurrent state at the start of episodes, one row for each training environment; None for other policies."""
         if self.train_model is None or not self.train_model.recurrent:
             return None
         return np.zeros((self.n_envs, *self.train_model.initial_state.shape[1:]), np.float32)
@@ -266,7 +267,7 @@ class ActorCriticRLModel(BaseRLModel):
         return self.acting_policy.value(*args, **kwargs)
 
     # ------------------------------------------------------------ learning
-    def set_env(self, env: Any) -> None:
+    def set_env(self, env: EnvLike | None) -> None:
         super().set_env(env)
         self._runner = None
 
@@ -348,10 +349,10 @@ class ActorCriticRLModel(BaseRLModel):
         return self
 
     def any_worker_stops(self, here: bool) -> bool:
-        """Whether a callback wants to stop, in this process (``here``) or another: they can only stop together."""
+        """Whether a callback stops training, in this MPI worker (``here``) or another: they can only stop together."""
         return distributed.any_of(here) if self.n_workers > 1 else here
 
-    def imitate(self, vector: Any, obs: Any) -> Any:
+    def imitate(self, vector: Tensor, obs: Tensor) -> Tensor:
         policy = self.train_model
         states = (
             (tf.zeros((tf.shape(obs)[0], policy.initial_state.shape[1])), tf.zeros(tf.shape(obs)[:1]))
@@ -361,7 +362,7 @@ class ActorCriticRLModel(BaseRLModel):
         outputs = policy.with_weights(vector, obs, *states)
         return outputs.policy if space_kind(self.action_space) == "Discrete" else outputs.distribution.mode()
 
-    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+    def deterministic_actions(self, vector: Tensor, obs: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         outputs = self.train_model.with_weights(vector, obs, *memory)
         actions = outputs.distribution.mode()
         if space_kind(self.action_space) == "Box":

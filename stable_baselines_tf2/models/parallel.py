@@ -55,7 +55,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
     # ------------------------------------------------------------ building
     @property
     def horizon(self) -> int:
-        """Environment steps for one update, over all environments of this process."""
+        """Environment steps for one update, over all environments of this MPI worker."""
         raise NotImplementedError
 
     @property
@@ -95,7 +95,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
     def sequence_length(self) -> int:
         """Steps of the sequences into which a recurrent policy's whole rollout is cut for training.
 
-        Short ones are quick to go through, all at once; each begins with the state that the memory then had.
+        Short ones are quick to go through, all at once; each begins with the recurrent state of its first step.
         """
         longest = max(length for length in range(1, LONGEST_SEQUENCE + 1) if self.n_steps % length == 0)
         return longest if longest >= SHORTEST_SEQUENCE else self.n_steps
@@ -145,7 +145,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         self.share_weights(self.trainable)
 
     def share_weights(self, parameters: Parameters) -> None:
-        """Gives all processes the weights of the first."""
+        """Gives all MPI workers the weights of the first."""
         if self.n_workers > 1:
             parameters.advance(tf.constant(distributed.broadcast(parameters.vector.numpy())))
 
@@ -157,13 +157,13 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         return -(-total_timesteps // (self.n_batch * self.n_workers))  # rounded up
 
     def record_episodes(self, rollout: Rollout, learned: list[float] | None = None) -> None:
-        """Adds the episodes that ended in a rollout, here and in other processes, to the statistics.
+        """Adds the episodes that ended in a rollout, here and in other MPI workers, to the statistics.
 
         Args:
             rollout: the rollout.
             learned: their returns in rewards that took the place of the environment's.
         """
-        reported = [info["r"] for info in rollout.episode_infos]  # of a Monitor, which knows unnormalized rewards
+        reported = [info["r"] for info in rollout.episode_infos]  # of a Monitor, whose rewards are not normalized
         returns = reported if len(reported) == len(rollout.episodes) else [total for _, total in rollout.episodes]
         own = list(map(Episode, rollout.episode_lengths, returns if learned is None else learned, returns))
         self._ended = flatten_lists(distributed.allgather(own)) if self.n_workers > 1 else own

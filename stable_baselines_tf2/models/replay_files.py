@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stable_baselines_tf2.common.buffers import ReplayBuffer
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, read_archive, write_archive
 from stable_baselines_tf2.files.legacy_replay import read_transitions, transitions_of
 
@@ -71,7 +72,7 @@ class ReplayBufferFiles(ABC):
 
     @classmethod
     def restore(
-        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: Any, kwargs: dict[str, Any]
+        cls, load_path: PathOrFile, archive: Archive, data: dict[str, Any], env: EnvLike | None, kwargs: dict[str, Any]
     ) -> Any:
         model = super().restore(load_path, archive, data, env, kwargs)  # type: ignore[misc]
         if data.get("replay_buffer") is not None:  # some scripts stored it with the model

@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
 from typing import Any
 
 import gymnasium
@@ -64,10 +65,10 @@ class Training:
         self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps
         self.update = 0  # updates of this call
         self.writer: EventWriter | None = None
-        # Of processes that learn together, the first logs for all.
+        # Of MPI workers, the first logs for all.
         self.is_logging_worker = model.rank == 0
         self.callback = as_callback(callback)
-        # Nobody looks in between when there is no callback: weights need not be written back, locals not be gathered.
+        # Without a callback, weights need not be written back in between, nor locals be gathered.
         self._watched = not (isinstance(self.callback, ConvertCallback) and callback is None)
         if progress_bar and self.is_logging_worker:
             self.callback = CallbackList([self.callback, ProgressBarCallback()])
@@ -101,7 +102,9 @@ class Training:
             self._opened = opened.pop_all()  # the block has not failed: they stay open
         return self
 
-    def __exit__(self, error_type: Any, error: Any, traceback: Any) -> None:
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         with self._opened:
             self.model.sync()
             if error_type is None or issubclass(error_type, KeyboardInterrupt):
@@ -116,7 +119,7 @@ class Training:
 
     # ------------------------------------------------------------ events
     def on_step(self, get_locals: Callable[[], dict[str, Any]]) -> bool:
-        """Counts one step of every environment and tells the callback; False if it wants to stop."""
+        """Counts one step of every environment and calls the callback; False if that stops training."""
         self.model.num_timesteps += self.model.timesteps_per_step
         if self._watched:
             self.callback.update_locals(get_locals())
@@ -129,7 +132,7 @@ class Training:
             self.model.sync()
         self.callback.on_rollout_start()
 
-    def on_rollout_end(self, **locals_: Any) -> None:
+    def on_rollout_end(self, **locals_: object) -> None:
         """After a rollout."""
         if self._watched:
             self.callback.update_locals(locals_)

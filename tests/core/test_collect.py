@@ -6,6 +6,7 @@ from gymnasium import spaces
 
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.collect import OnPolicyCollector
+from stable_baselines_tf2.core.returns import generalized_advantage_estimation
 from tests.helpers import box
 from tests.on_policy_cases import Scripted
 
@@ -171,3 +172,73 @@ def test_observations_keep_their_type():
     runner = OnPolicyCollector(DummyVecEnv([Env]), *[getattr(Policy(), name) for name in ("step", "value")], 4)
     assert runner.run().obs.dtype == np.uint8
     assert isinstance(Env.action_space, spaces.Discrete)
+
+
+# ---------------------------------------------------------------------------------------------------- returns
+def rollout_of(n_envs, n_steps):
+    rng = np.random.default_rng(0)
+    env = DummyVecEnv([lambda i=i: Scripted(rng.normal(size=3 + i).tolist()) for i in range(n_envs)])
+    policy = Policy()
+    return OnPolicyCollector(env, policy.step, lambda obs, *_: policy.value(obs) / 100, n_steps).run()
+
+
+def test_advantages_set_the_returns():
+    rollout = rollout_of(2, 5)
+    advantages = rollout.advantages(0.9, 0.8)
+    expected, returns = generalized_advantage_estimation(
+        rollout.rewards.T, rollout.values.T, rollout.starts.T, rollout.last_values, rollout.last_dones, 0.9, 0.8
+    )
+    np.testing.assert_array_equal(advantages, expected.T)
+    np.testing.assert_array_equal(rollout.returns, returns.T)
+    np.testing.assert_array_equal(rollout.batch("returns")["returns"], returns.T.ravel())
+
+
+def test_discounted_returns():
+    rollout = rollout_of(2, 5)
+    found = rollout.discounted_returns(0.9)
+    for i in range(2):
+        running = rollout.last_values[i]
+        for t in reversed(range(5)):
+            running = rollout.rewards[i, t] + 0.9 * running * (1 - rollout.dones[i, t])
+            assert found[i, t] == rollout.returns[i, t] == pytest.approx(running, rel=1e-5)
+
+
+def test_returns_that_were_not_estimated():
+    rollout = rollout_of(2, 5)
+    for read in (lambda: rollout.returns, lambda: rollout.batch("obs", "returns")):
+        with pytest.raises(
+            ValueError, match=r"returns of this rollout have not been estimated: call rollout.advantages"
+        ):
+            read()
+
+
+def test_returns_are_not_assigned():
+    rollout = rollout_of(2, 5)
+    with pytest.raises(AttributeError, match=r"an array of shape \(5, 2\) was.*set_returns\(estimate\)"):
+        rollout.returns = np.zeros((5, 2))
+
+
+@pytest.mark.parametrize("n_envs, n_steps", [(2, 5), (4, 4), (1, 1)])
+def test_an_estimator_of_one_s_own(n_envs, n_steps):
+    rollout = rollout_of(n_envs, n_steps)
+
+    def estimate(rewards, values, dones, last_values):
+        assert rewards.shape == values.shape == dones.shape == (len(rewards), n_envs) and last_values.shape == (n_envs,)
+        return rewards + 0.5 * values
+
+    found = rollout.set_returns(estimate)
+    np.testing.assert_allclose(found, rollout.rewards + 0.5 * rollout.values)
+    assert rollout.returns is found and found.dtype == np.float32
+
+
+@pytest.mark.parametrize("n_envs, n_steps", [(2, 5), (4, 4)])
+def test_an_estimator_with_the_wrong_order_of_axes(n_envs, n_steps):
+    rollout = rollout_of(n_envs, n_steps)
+    with pytest.raises(ValueError, match=r"shape \[T, N\] = .*its axes are in the wrong order"):
+        rollout.set_returns(lambda rewards, *_: rewards.T)
+    with pytest.raises(ValueError, match=r"estimate must return an array of shape \[T, N\]"):
+        rollout.set_returns(lambda rewards, *_: rewards[0])
+    with pytest.raises(ValueError, match="not finite"):
+        rollout.set_returns(lambda rewards, *_: rewards * np.nan)
+    with pytest.raises(ValueError, match="have not been estimated"):
+        rollout.returns  # noqa: B018

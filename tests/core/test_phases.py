@@ -7,6 +7,7 @@ import tensorflow as tf
 from stable_baselines_tf2.core.optimizers import Adam, RMSProp
 from stable_baselines_tf2.core.phases import (
     CompiledPhase,
+    TrainingState,
     consecutive_steps,
     gradient_step,
     minibatch_steps,
@@ -17,7 +18,7 @@ from stable_baselines_tf2.core.phases import (
 def quadratic(target):
     def loss(vector):
         value = tf.reduce_sum(tf.square(vector - target))
-        return value, (value, tf.reduce_max(vector))
+        return value, {"loss": value, "largest": tf.reduce_max(vector)}
 
     return loss
 
@@ -29,7 +30,7 @@ def test_gradient_step():
         quadratic(tf.constant([1.0, 0.0])), optimizer, tf.constant([3.0, -1.0]), state, tf.constant(0.5)
     )
     np.testing.assert_allclose(vector, [2.5, -0.5])  # by the sign of the gradient
-    np.testing.assert_allclose(statistics, [5, 3])  # from before the step
+    assert {name: float(value) for name, value in statistics.items()} == {"loss": 5, "largest": 3}  # before the step
     np.testing.assert_allclose(state["rmsprop/mean_square"], [16, 4])
 
 
@@ -48,25 +49,28 @@ def test_minibatch_steps_are_single_steps_in_turn():
 
     def step(vector, state, batch):
         loss = quadratic(tf.reduce_mean(batch["x"], axis=0) + tf.reduce_mean(batch["states"]))
-        return gradient_step(loss, Adam(), vector, state, tf.constant(0.1))
+        vector, moments, statistics = gradient_step(loss, Adam(), vector, state.moments, tf.constant(0.1))
+        return vector, state._replace(moments=moments), statistics
 
     def phase(vector, state, inputs):
         return minibatch_steps(
-            step, vector, state, {"x": inputs["x"]}, inputs["rows"], {"states": inputs["s"]}, inputs["sequences"], 2
+            step, vector, state, {"x": inputs["x"]}, inputs["rows"], {"states": inputs["s"]}, inputs["sequences"]
         )
 
     inputs = {"x": x, "rows": rows, "s": per_env, "sequences": sequences}
     vector, state, statistics = CompiledPhase(phase, jit_compile=True, in_caller=True)(
-        tf.zeros(2), Adam().initial_state(2), inputs
+        tf.zeros(2), TrainingState(Adam().initial_state(2)), inputs
     )
-    expected, expected_state = tf.zeros(2), Adam().initial_state(2)
+    expected, expected_state = tf.zeros(2), TrainingState(Adam().initial_state(2))
     for k in range(3):
         batch = {"x": tf.constant(x[rows[k]]), "states": tf.constant(per_env[sequences[k]])}
         expected, expected_state, values = step(expected, expected_state, batch)
-        np.testing.assert_allclose(statistics[k], values, rtol=1e-5)
+        assert list(values) == list(statistics) == ["loss", "largest"]
+        for name, value in values.items():
+            np.testing.assert_allclose(statistics[name][k], value, rtol=1e-5)
     np.testing.assert_allclose(vector, expected, rtol=1e-5)
-    for name, value in expected_state.items():
-        np.testing.assert_allclose(state[name], value, rtol=1e-5)
+    for name, value in expected_state.moments.items():
+        np.testing.assert_allclose(state.moments[name], value, rtol=1e-5)
 
 
 def test_a_phase_is_traced_once_for_each_combination_of_shapes():
@@ -75,21 +79,20 @@ def test_a_phase_is_traced_once_for_each_combination_of_shapes():
     def phase(vector, state, inputs):
         traces.append(1)
         moved = vector + inputs["b"] * tf.reduce_sum(inputs["a"])
-        return moved, {"n": state["n"] + 1}, tf.stack([moved[0], state["m"]])
+        statistics = {"first": moved[0], "m": state.extra["m"]}
+        moments, extra = {"n": state.moments["n"] + 1}, {"m": state.extra["m"] * 2}
+        return moved, state._replace(moments=moments, extra=extra), statistics
 
-    def phase_with_state(vector, state, inputs):
-        vector, new, statistics = phase(vector, state, inputs)
-        return vector, {**new, "m": state["m"] * 2}, statistics
-
-    compiled = CompiledPhase(phase_with_state, jit_compile=False, in_caller=True)
-    vector, state = tf.zeros(2), {"n": tf.constant(0.0), "m": tf.constant(1.0)}
+    compiled = CompiledPhase(phase, jit_compile=False, in_caller=True)
+    vector = tf.zeros(2)
+    state = TrainingState({"n": tf.constant(0.0)}, {"target": tf.constant([7.0])}, {"m": tf.constant(1.0)})
     for b in (1.0, 2.0, 3.0):
         inputs = {"b": np.float32(b), "a": np.ones(2, np.float32)}
         vector, state, statistics = compiled(vector, state, inputs)
     assert len(traces) == compiled.n_traces == 1
     np.testing.assert_array_equal(vector, [12, 12])
-    assert float(state["n"]) == 3 and float(state["m"]) == 8
-    np.testing.assert_array_equal(statistics, [12, 4])
+    assert float(state.moments["n"]) == 3 and float(state.extra["m"]) == 8 and float(state.targets["target"][0]) == 7
+    assert statistics == {"first": 12, "m": 4}
     compiled(vector, state, {"b": np.float32(1), "a": np.ones(3, np.float32)})
     assert compiled.n_traces == 2
     compiled(vector, state, {"b": np.float32(1), "a": np.ones(3, np.float64).astype(np.float32)})
@@ -109,17 +112,17 @@ def test_some_of_the_steps(jit_compile):
     """How many of the batches count is a tensor: no number is traced anew."""
 
     def step(vector, state, batch):
-        return vector + batch["x"], state, tf.stack([batch["x"][0]])
+        return vector + batch["x"], state, {"x": batch["x"][0]}
 
     def phase(vector, state, inputs):
-        return consecutive_steps(step, vector, state, {"x": inputs["x"]}, 1, inputs["n"])
+        return consecutive_steps(step, vector, state, {"x": inputs["x"]}, inputs["n"])
 
-    compiled = CompiledPhase(phase, jit_compile, in_caller=jit_compile)
+    compiled = CompiledPhase(phase, jit_compile=jit_compile, in_caller=jit_compile)
     x = np.float32([[1], [2], [4], [8]])
     for n, total in ((1, 1), (3, 7), (4, 15)):
-        vector, _, statistics = compiled(tf.zeros(1), {}, {"x": x, "n": np.int32(n)})
+        vector, _, statistics = compiled(tf.zeros(1), TrainingState({}), {"x": x, "n": np.int32(n)})
         assert vector.numpy() == [total]
-        np.testing.assert_array_equal(statistics[:, 0], [1, 2, 4, 8][:n] + [0] * (4 - n))
+        np.testing.assert_array_equal(statistics["x"], [1, 2, 4, 8][:n] + [0] * (4 - n))
     assert compiled.n_traces == 1
 
 
@@ -144,7 +147,84 @@ def test_inputs_of_all_types_arrive_bit_by_bit(jit_compile):
 
     compiled = CompiledPhase(phase, jit_compile=jit_compile, in_caller=True)
     for _ in range(2):
-        found = compiled(tf.zeros(1), {}, inputs)[2]
+        found = compiled(tf.zeros(1), TrainingState({}), inputs)[2]
         for name, value in inputs.items():
             assert found[name].dtype == np.asarray(value).dtype, name
             np.testing.assert_array_equal(found[name], value)
+
+
+def test_a_variant_is_decided_when_the_phase_is_traced():
+    seen = []
+
+    def phase(vector, state, inputs, variant):
+        seen.append(variant)
+        return vector + (1.0 if variant == "up" else -1.0), state, {}
+
+    compiled = CompiledPhase(phase, jit_compile=False, in_caller=True)
+    vector = tf.zeros(1)
+    for variant in ("up", "up", "down", "up"):
+        vector, *_ = compiled(vector, TrainingState({}), {"x": np.float32(0)}, variant)
+    assert vector.numpy() == [2] and seen == ["up", "down"] and compiled.n_traces == 2
+
+
+@pytest.mark.parametrize("n_steps", [1, 3])
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        (lambda state: state.moments, "must return its state as a TrainingState, not as a dict"),
+        (lambda state: state._replace(moments={"m": state.moments["m"]}), "it lacks v among its moments"),
+        (lambda state: state._replace(targets={}), "it lacks target among its targets"),
+        (lambda state: state._replace(extra={"alpha": tf.constant(0.0)}), "it adds alpha among its extra"),
+    ],
+)
+def test_the_whole_state_must_come_back(n_steps, returned, message):
+    def step(vector, state, batch):
+        return vector, returned(state), {"x": batch["x"]}
+
+    def phase(vector, state, inputs):
+        return consecutive_steps(step, vector, state, inputs)
+
+    state = TrainingState({"m": tf.zeros(1), "v": tf.zeros(1)}, {"target": tf.zeros(1)})
+    with pytest.raises(ValueError, match=message):
+        CompiledPhase(phase, jit_compile=False, in_caller=False)(
+            tf.zeros(1), state, {"x": np.zeros(n_steps, np.float32)}
+        )
+
+
+def test_an_optimizer_returns_its_whole_state():
+    class Forgetful:
+        def initial_state(self, size):
+            return {"momentum": tf.zeros(size), "count": tf.constant(0.0)}
+
+        def step(self, vector, gradient, state, learning_rate):
+            return vector - learning_rate * gradient, {"momentum": gradient}
+
+    optimizer = Forgetful()
+    with pytest.raises(
+        ValueError, match=r"Forgetful.step\(\) returns another state .* it lacks count among its moments"
+    ):
+        gradient_step(quadratic(0.0), optimizer, tf.ones(2), optimizer.initial_state(2), tf.constant(0.1))
+
+
+@pytest.mark.parametrize("statistics", [[1.0], {"loss": 1.0}, {1: tf.constant(1.0)}])
+def test_statistics_are_tensors_by_name(statistics):
+    compiled = CompiledPhase(
+        lambda vector, state, inputs: (vector, state, statistics), jit_compile=False, in_caller=True
+    )
+    with pytest.raises(TypeError, match="must return its statistics as a dictionary of tensors by name"):
+        compiled(tf.zeros(1), TrainingState({}), {"x": np.float32(0)})
+
+
+def test_statistics_of_all_shapes_and_types_come_back():
+    def phase(vector, state, inputs):
+        return (
+            vector,
+            state,
+            {"n": tf.constant(3), "loss": inputs["x"][0], "errors": inputs["x"], "flag": inputs["x"] > 1},
+        )
+
+    x = np.float32([1, 2])
+    _, _, found = CompiledPhase(phase, jit_compile=False, in_caller=True)(tf.zeros(1), TrainingState({}), {"x": x})
+    assert list(found) == ["n", "loss", "errors", "flag"] and found["n"] == 3 and found["loss"] == 1
+    np.testing.assert_array_equal(found["errors"], x)
+    np.testing.assert_array_equal(found["flag"], [False, True])

@@ -21,7 +21,7 @@ from stable_baselines_tf2.migration import inspect
 from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from stable_baselines_tf2.migration.pickle_writer import New, dumps
 from tests.helpers import RandomEnv, box
-from tests.migration import fuzz
+from tests.files import fuzz
 
 
 def env():

@@ -104,7 +104,7 @@ def test_only_exports_are_replaced(tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("all my work")
     (tmp_path / "file").write_text("")
     for name in ("mine", "file"):
-        with pytest.raises(FileExistsError, match="is no SavedModel"):
+        with pytest.raises(FileExistsError, match="is not a SavedModel"):
             model.export(tmp_path / name)
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "all my work"
     for _ in range(2):

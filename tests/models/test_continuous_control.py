@@ -221,7 +221,7 @@ def test_there_are_no_action_probabilities(name):
     model = make_off_policy(name)
     with pytest.warns(UserWarning, match=f"{name} has no distribution of actions"):
         assert model.action_probability(OBS) is None
-    with pytest.raises(ValueError, match=f"actions: {name} cannot tell"):
+    with pytest.raises(ValueError, match=f"actions: {name} has no probabilities"):
         model.action_probability(OBS, actions=np.zeros((5, 2)))
 
 

@@ -7,14 +7,14 @@ from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.core.checks import require_finite
 from stable_baselines_tf2.core.tensorboard import read_scalars
-from stable_baselines_tf2.models.training import SetVerbosity, Training
+from stable_baselines_tf2.models.training import Training
 
 
 class Model:
     def __init__(self, tensorboard_log=None, verbose=0):
         self.n_envs, self.num_timesteps, self.verbose, self.tensorboard_log = 3, 7, verbose, tensorboard_log
         self.ep_info_buf, self.synced = [], 0
-        self._rank, self.n_workers, self.timesteps_per_step, self.wrapper = 0, 1, 3, None
+        self.rank, self.n_workers, self.timesteps_per_step, self.wrapper = 0, 1, 3, None
 
     def get_env(self):
         return None
@@ -24,9 +24,6 @@ class Model:
 
     def sync(self):
         self.synced += 1
-
-    def _verbosity(self):
-        return SetVerbosity(self.verbose)
 
 
 class Note(BaseCallback):

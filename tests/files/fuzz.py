@@ -1,6 +1,6 @@
 """Damages valid files in every way it can think of and reads them: nothing may happen but the documented errors.
 
-Usage: python -m tests.migration.fuzz [--count 20000] [--seed 0]. Prints what came out, by kind of file, and every case
+Usage: python -m tests.files.fuzz [--count 20000] [--seed 0]. Prints what came out, by kind of file, and every case
 that broke a rule: another exception, something executed, more than a few seconds, or a jump in memory.
 """
 
