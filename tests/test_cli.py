@@ -51,7 +51,14 @@ finally:
         ([], "required"),
         (["fly"], "invalid choice: 'fly'"),
         (["train", "--algo", "a2c"], "--env"),
-        (["train", "--algo", "dreamer", "--env", "CartPole-v1", "-n", "1"], "invalid choice: 'dreamer'"),
+        (["train", "--algo", "dreamer", "--env", "CartPole-v1", "-n", "1"], "'dreamer' is neither one of a2c, acer, "),
+        (["train", "--algo", "no.such:Class", "--env", "CartPole-v1", "-n", "1"], "there is no module no.such"),
+        (["train", "--algo", "no/such.py:Class", "--env", "CartPole-v1", "-n", "1"], "there is no file no/such.py"),
+        (["train", "--algo", "tests.helpers:Nothing", "--env", "CartPole-v1", "-n", "1"], "has no class 'Nothing'"),
+        (
+            ["train", "--algo", "tests.helpers:box", "--env", "CartPole-v1", "-n", "1"],
+            "box is not an algorithm, a subcl",
+        ),
         (["train", *AGENT, "-n", "0"], "0 is not above zero"),
         (["train", *AGENT, "-n", "many"], "many"),
         (["train", *AGENT, "-n", "1", "--seed", "-1"], "-1 is below zero"),
@@ -86,7 +93,7 @@ def test_an_atari_game_that_is_missing(capsys):
 
 
 def test_algorithms_that_are_missing_are_named():
-    with pytest.raises(support.UsageError, match="NONE is not part of version"):
+    with pytest.raises(support.UsageError, match="NONE is not an algorithm of this library, which has A2C"):
         support.find_algorithm("none")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from stable_baselines_tf2.cli import support
+from stable_baselines_tf2.files.registry import ALGORITHMS
 
 HELP = "write a model file in the current format, or so that Stable Baselines 2.10 loads it"
 
@@ -15,7 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("new", metavar="NEW", help="the file to write")
     parser.add_argument("--to-legacy", action="store_true", help="write for Stable Baselines 2.10")
     parser.add_argument(
-        "--algo", type=str.lower, choices=support.ALGORITHMS, help="the algorithm, where the file does not tell"
+        "--algo",
+        type=str.lower,
+        choices=sorted(map(str.lower, ALGORITHMS)),
+        help="the algorithm, for files that do not name it",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stable_baselines_tf2.cli import support
 
-HELP = "let a saved model act, show or film it and print its returns"
+HELP = "let a saved model act, show or record it and print its returns"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     view = parser.add_mutually_exclusive_group()
     view.add_argument("--render", action="store_true", help="show a window")
-    view.add_argument("--video", metavar="DIR", help="folder for a film")
+    view.add_argument("--video", metavar="DIR", help="folder for a video")
     parser.add_argument(
-        "--video-length", type=support.positive, default=1000, metavar="STEPS", help="steps that are filmed"
+        "--video-length", type=support.positive, default=1000, metavar="STEPS", help="steps that are recorded"
     )
 
 
@@ -73,6 +73,6 @@ def run(args: argparse.Namespace) -> int:
     env.close()
     if returns:
         print(f"mean return: {support.describe(returns)}")
-    for film in sorted(Path(args.video).glob("*.mp4")) if args.video else ():
-        print(f"film: {film}")
+    for video in sorted(Path(args.video).glob("*.mp4")) if args.video else ():
+        print(f"video: {video}")
     return 0

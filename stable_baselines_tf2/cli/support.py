@@ -11,15 +11,15 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from stable_baselines_tf2.core.optional import require
+from stable_baselines_tf2.files.registry import ALGORITHMS, algorithm_class
 
 if TYPE_CHECKING:
     from stable_baselines_tf2.common.vec_env import VecEnv
     from stable_baselines_tf2.models.base import BaseRLModel
-
-ALGORITHMS = ("a2c", "acer", "acktr", "ddpg", "dqn", "gail", "her", "ppo1", "ppo2", "sac", "td3", "trpo")
 
 
 class UsageError(Exception):
@@ -62,9 +62,24 @@ def key_value(text: str) -> tuple[str, Any]:
         return key, value
 
 
+def algorithm_name(text: str) -> str:
+    """Reads the name of an algorithm, for argparse: of a built-in one, or ``module:Class``."""
+    if ":" not in text and text.upper() not in ALGORITHMS:
+        names = ", ".join(sorted(map(str.lower, ALGORITHMS)))
+        raise argparse.ArgumentTypeError(f"{text!r} is neither one of {names} nor of the form module:Class")
+    return text
+
+
 def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that say which algorithm meets which environment."""
-    parser.add_argument("--algo", required=True, type=str.lower, choices=ALGORITHMS, help="the algorithm")
+    parser.add_argument(
+        "--algo",
+        required=True,
+        type=algorithm_name,
+        metavar="NAME",
+        help=f"{', '.join(sorted(map(str.lower, ALGORITHMS)))}; or module:Class or path/to/file.py:Class for one of "
+        "your own",
+    )
     parser.add_argument("--env", required=True, metavar="ID", help="gymnasium id of the environment")
     parser.add_argument(
         "--env-kwargs", nargs="+", type=key_value, default=[], metavar="KEY:VALUE", help="arguments of the environment"
@@ -75,16 +90,52 @@ def add_agent_arguments(parser: argparse.ArgumentParser) -> None:
 def find_algorithm(name: str) -> type[Any]:
     """Returns the class of an algorithm.
 
+    Args:
+        name: a built-in one, e.g. ``"ppo2"``, or ``"module:Class"``; the module by its dotted name or by the path of
+            its file.
+
     Raises:
-        UsageError: this version does not have it.
+        UsageError: there is no such module or class, or the class is not an algorithm.
     """
-    package = importlib.import_module("stable_baselines_tf2")
+    with _silent_stderr():
+        if name.upper() in ALGORITHMS:
+            return algorithm_class(name.upper())
+        if ":" not in name:
+            raise UsageError(
+                f"{name.upper()} is not an algorithm of this library, which has {', '.join(sorted(ALGORITHMS))}"
+            )
+        place, _, class_name = name.rpartition(":")
+        module = _import_module(place)
+        from stable_baselines_tf2.models.base import BaseRLModel
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise UsageError(f"--algo {name}: {place} has no class {class_name!r}")
+    if not (isinstance(found, type) and issubclass(found, BaseRLModel)):
+        raise UsageError(f"--algo {name}: {class_name} is not an algorithm, a subclass of BaseRLModel")
+    return found
+
+
+def _import_module(place: str) -> ModuleType:
+    """Imports a module by its dotted name or the path of its file; the current folder is looked in first.
+
+    Raises:
+        UsageError: there is no such module.
+    """
+    path = Path(place)
+    if path.suffix == ".py" and not path.is_file():
+        raise UsageError(f"--algo: there is no file {place}")
+    # A file is imported under its dotted name where it has one, so that model files name the same class either way.
+    dotted = ".".join(path.with_suffix("").parts) if path.suffix == ".py" and not path.is_absolute() else place
+    sys.path.insert(0, os.getcwd())
     try:
-        with _silent_stderr():
-            return getattr(package, name.upper())
-    except AttributeError as error:
-        there = ", ".join(package.__all__)
-        raise UsageError(f"{name.upper()} is not part of version {package.__version__}, which has {there}") from error
+        if path.suffix == ".py" and not all(part.isidentifier() for part in dotted.split(".")):
+            sys.path.insert(0, str(path.parent.resolve()))
+            dotted = path.stem
+        return importlib.import_module(dotted)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (dotted == error.name or dotted.startswith(f"{error.name}.")):
+            raise  # the module is there, and imports something that is not
+        raise UsageError(f"--algo: there is no module {place}") from error
 
 
 @contextlib.contextmanager

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import libcst as cst
 from libcst.helpers import get_full_name_for_node
 
+from stable_baselines_tf2.files.registry import ALGORITHMS
+
 SINGLE, VECTORIZED, MODERN, MODEL, UNKNOWN = "single", "vectorized", "modern", "model", "unknown"
-ALGORITHMS = {"A2C", "ACER", "ACKTR", "DDPG", "DQN", "GAIL", "HER", "PPO1", "PPO2", "SAC", "TD3", "TRPO"}
 _VECTORIZED = {
     "DummyVecEnv",
     "SubprocVecEnv",

@@ -20,8 +20,8 @@ from stable_baselines_tf2.files.pickle_tree import Call, Global
 from stable_baselines_tf2.migration import inspect
 from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from stable_baselines_tf2.migration.pickle_writer import New, dumps
-from tests.helpers import RandomEnv, box
 from tests.files import fuzz
+from tests.helpers import RandomEnv, box
 
 
 def env():

@@ -41,7 +41,7 @@ _KEYWORDS = {
     "f": "func",
     "num_stack": "stack_size",
 }  # that changed
-_FILMS = "rl-video"  # what the names of films begin with
+_VIDEOS = "rl-video"  # what the names of videos begin with
 
 
 def __getattr__(name: str) -> Any:
@@ -123,17 +123,17 @@ class Monitor(Wrapper):
 
     Args:
         env: the environment.
-        directory: where the films go.
-        video_callable: function of an episode's number that says whether to film it; by default the cubes up to 1000
-            and every 1000th. False for no films.
-        force: delete films that are there.
-        resume: leave films that are there.
+        directory: where the videos go.
+        video_callable: function of an episode's number that says whether to record it; by default the cubes up to 1000
+            and every 1000th. False for no videos.
+        force: delete videos that are there.
+        resume: leave videos that are there.
         write_upon_reset: not used.
-        uid: part of the films' names.
+        uid: part of the videos' names.
         mode: not used.
 
     Raises:
-        gymnasium.error.Error: there are films, and neither ``force`` nor ``resume`` says what to do with them.
+        gymnasium.error.Error: there are videos, and neither ``force`` nor ``resume`` says what to do with them.
     """
 
     def __init__(
@@ -149,20 +149,20 @@ class Monitor(Wrapper):
     ) -> None:
         folder = os.fspath(directory)
         os.makedirs(folder, exist_ok=True)
-        films = [name for name in os.listdir(folder) if name.startswith(_FILMS)]
-        if films and not (force or resume):
+        videos = [name for name in os.listdir(folder) if name.startswith(_VIDEOS)]
+        if videos and not (force or resume):
             raise gymnasium.error.Error(
-                f"there are films in {folder}: force=True deletes them, resume=True adds to them"
+                f"there are videos in {folder}: force=True deletes them, resume=True adds to them"
             )
         if force:
-            for name in films:
+            for name in videos:
                 os.remove(os.path.join(folder, name))
         inner = wrappers.RecordEpisodeStatistics(ensure_gymnasium(env))
         if video_callable is False:
             super().__init__(inner)
         else:
             trigger = video_callable if callable(video_callable) else None
-            prefix = _FILMS if uid is None else f"{_FILMS}-{uid}"
+            prefix = _VIDEOS if uid is None else f"{_VIDEOS}-{uid}"
             super().__init__(wrappers.RecordVideo(_Filmed(inner), folder, trigger, name_prefix=prefix))
         self._statistics = inner
         self.directory = folder
