@@ -14,4 +14,4 @@ for _ in range(201):
     action, _ = model.predict(obs)
     obs, _, _, _ = env.step(action)
 env.close()
-print("the film is in the folder videos")
+print("the video is in the folder videos")

@@ -30,7 +30,13 @@ from stable_baselines_tf2.core.checks import check_choice, check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, clip_by_global_norm, polyak_average
 from stable_baselines_tf2.core.parameters import FlatWeights
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, consecutive_steps
+from stable_baselines_tf2.core.phases import (
+    Batch,
+    CompiledPhase,
+    PhaseResult,
+    TrainingState,
+    consecutive_steps,
+)
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
@@ -237,21 +243,17 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             in_caller=policy.is_small,
         )
 
-    def training_phase(
-        self, vector: Tensor, state: TrainingState, inputs: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def training_phase(self, vector: Tensor, state: TrainingState, inputs: Batch) -> PhaseResult:
         batches = dict(inputs)
         shared = {name: batches.pop(name) for name in ("learning_rate", "states") if name in batches}
         n_steps = batches.pop("n_steps")
 
-        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             return self.gradient_step(vector, state, batch | shared)
 
         return consecutive_steps(step, vector, state, batches, n_steps)
 
-    def gradient_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One step of RMSProp, and of the average of the weights."""
         sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
         network = batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps + 1

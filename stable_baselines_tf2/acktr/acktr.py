@@ -22,7 +22,7 @@ from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.one_step import OneStepRLModel
@@ -169,9 +169,7 @@ class ACKTR(OneStepRLModel):
         self._executor = concurrent.futures.ThreadPoolExecutor(1)
         self._decomposition: tuple[State, concurrent.futures.Future[State]] | None = None  # that is under way
 
-    def _step(
-        self, vector: Tensor, state: TrainingState, inputs: Batch, *, decompose: bool = False
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def _step(self, vector: Tensor, state: TrainingState, inputs: Batch, *, decompose: bool = False) -> PhaseResult:
         with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
             tape.watch(vector)
             loss, statistics = self.loss(vector, inputs)

@@ -54,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     env = support.make_env(args.env, args.n_envs, args.seed, env_kwargs, args.subprocess, args.monitor_dir)
     normalizer = VecNormalize(env) if args.vec_normalize else None
     env = normalizer or env
-    defaults = {"seed": args.seed, "tensorboard_log": args.tensorboard_log, "verbose": 0 if args.progress_bar else 1}
+    defaults = {"seed": args.seed, "verbose": 0 if args.progress_bar else 1}
+    if args.tensorboard_log:
+        defaults["tensorboard_log"] = args.tensorboard_log
     with support.reported_as_usage():
         model = algorithm(args.policy, env, **(defaults | hyperparams))
     model.learn(args.n_timesteps, log_interval=args.log_interval, progress_bar=args.progress_bar)

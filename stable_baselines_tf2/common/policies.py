@@ -140,6 +140,7 @@ class BasePolicy(NamedNetwork):
     """
 
     recurrent = False
+    sampler: Sampler  # of actions from the parameters of their distributions
     of_many_kinds: ClassVar[bool] = True  # in a class body: the class belongs to no single kind of policy
 
     def __init__(
@@ -187,6 +188,15 @@ class BasePolicy(NamedNetwork):
         )
 
     # ------------------------------------------------------------ the network, in TensorFlow
+    def network(self, processed_obs: Tensor) -> Any:
+        """What the network gives for processed observations [B, …], made of the layers of ``common.tf_layers``."""
+        raise NotImplementedError(f"{type(self).__name__} must override network(), or call()")
+
+    def call(self, obs: Tensor) -> Any:
+        """What the network gives for raw observations [B, …]."""
+        with self._named.active():
+            return self.network(self.preprocessor.tensor(obs))
+
     def build(self, input_shape: Any = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
         self.call(self._example)
@@ -209,13 +219,27 @@ class BasePolicy(NamedNetwork):
         """Builds the network; the last call of a constructor (it would be built at its first use otherwise)."""
         self.ensure_built()
 
+    # ------------------------------------------------------------ acting, outside of TensorFlow
     def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
         """One step of acting."""
         raise NotImplementedError
 
+    def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+        """Parameters of the action distributions as the sampler takes them, [B, n], for raw observations [B, …]."""
+        raise NotImplementedError(f"{type(self).__name__} must override distribution_parameters(), or act()")
+
+    def act(
+        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Actions [B, …] for raw observations [B, …], and a recurrent policy's new state (None for others)."""
+        flat = self.distribution_parameters(obs, state, mask)
+        if deterministic:
+            return self.sampler.mode(flat), None
+        return self.sampler.sample(flat, self.sampler.draw_noise(self.generator, flat)), None
+
     def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
-        """Parameters of the action distribution for one step."""
-        raise NotImplementedError
+        """Parameters of the action distributions, as probabilities; see `Sampler.probabilities`."""
+        return self.sampler.probabilities(self.distribution_parameters(obs, state, mask))
 
 
 class ActorCriticPolicy(BasePolicy):
@@ -361,15 +385,6 @@ class ActorCriticPolicy(BasePolicy):
         sampled = self.sampler.sample(outputs.flat, noise)
         actions = self.sampler.mode(outputs.flat) if deterministic else sampled
         return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled), outputs.flat
-
-    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
-        """Parameters of the action distributions, as probabilities.
-
-        Returns:
-            Probabilities [B, n] (Discrete), a list of them (MultiDiscrete), probabilities of ones (MultiBinary), or
-            means and standard deviations (Box).
-        """
-        return self.sampler.probabilities(self.distribution_parameters(obs, state, mask))
 
     def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
         """Parameters of the action distributions as the sampler takes them, [B, n]."""

@@ -30,7 +30,8 @@ class TrainingState(NamedTuple):
     extra: Mapping[str, Tensor] = MappingProxyType({})  # other tensors that updates change, by name
 
 
-Step = Callable[[Tensor, TrainingState, Batch], tuple[Tensor, TrainingState, Statistics]]
+PhaseResult = tuple[Tensor, TrainingState, Statistics]  # new weights, the whole new state, and statistics
+Step = Callable[[Tensor, TrainingState, Batch], PhaseResult]
 
 
 class CompiledPhase:
@@ -46,9 +47,7 @@ class CompiledPhase:
             loops.
     """
 
-    def __init__(
-        self, function: Callable[..., tuple[Tensor, TrainingState, Statistics]], *, jit_compile: bool, in_caller: bool
-    ) -> None:
+    def __init__(self, function: Callable[..., PhaseResult], *, jit_compile: bool, in_caller: bool) -> None:
         self._function = function
         self._jit_compile, self._in_caller = jit_compile, in_caller
         self._traced: dict[tuple[Any, ...], _Traced] = {}
@@ -95,7 +94,7 @@ class _Traced:
 
     def __init__(
         self,
-        function: Callable[..., tuple[Tensor, TrainingState, Statistics]],
+        function: Callable[..., PhaseResult],
         vector: Tensor,
         state: TrainingState,
         inputs: Mapping[str, Any],
@@ -302,7 +301,7 @@ def minibatch_steps(
     rows: Tensor,
     per_sequence: Batch,
     sequences: Tensor,
-) -> tuple[Tensor, TrainingState, Statistics]:
+) -> PhaseResult:
     """One step on each of K minibatches, in a loop inside the compiled function.
 
     Args:
@@ -327,7 +326,7 @@ def minibatch_steps(
 
 def consecutive_steps(
     step: Step, vector: Tensor, state: TrainingState, batches: Batch, n_steps: Tensor | None = None
-) -> tuple[Tensor, TrainingState, Statistics]:
+) -> PhaseResult:
     """One step on each of K batches.
 
     Args:
@@ -357,10 +356,10 @@ def _loop(
     batch: Callable[[Any], Batch],
     most: int,
     n_steps: Tensor | None = None,
-) -> tuple[Tensor, TrainingState, Statistics]:
+) -> PhaseResult:
     """``n_steps`` steps (``most`` if None), on ``batch(0)`` and so on."""
 
-    def checked(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+    def checked(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         vector, after, statistics = step(vector, state, batch)
         check_whole("a gradient step", state, after)
         check_statistics("a gradient step", statistics)

@@ -31,7 +31,7 @@ from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms, polyak_average
 from stable_baselines_tf2.core.param_noise import WeightNoise
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.ddpg.policies import DDPGPolicy
 from stable_baselines_tf2.ddpg.statistics import (
@@ -294,9 +294,7 @@ class DDPG(ContinuousControlModel):
         q_t = denormalize(self._normalized_q(self.target_policy, target, batch["next_obs"]), returns)
         return losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, q_t)
 
-    def gradient_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One step; statistics are the two losses and the mean target of the critic."""
         policy, target = self.policy_tf, state.targets["target"]
         returns = moments(state.extra["ret_rms"]) if self.normalize_returns else None

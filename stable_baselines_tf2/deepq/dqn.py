@@ -23,7 +23,7 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
@@ -210,9 +210,7 @@ class DQN(OffPolicyRLModel):
         self.target_model.params.copy_from(self.step_model.params)
 
     # ------------------------------------------------------------ the update
-    def gradient_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One step; statistics are the loss and the temporal-difference errors [B]."""
         q = self.step_model.with_weights
         q_t = q(batch["target"], batch["next_obs"])  # [B, n]

@@ -110,12 +110,6 @@ class DQNPolicy(BasePolicy):
         """What the sampler takes: the values, [B, n]."""
         return self.q_values(obs)
 
-    def act(
-        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Actions [B] for observations [B, …]: the best ones, or drawn from the softmax of the values; and None."""
-        return self.step(obs, deterministic=deterministic)[0], None
-
     def step(
         self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, np.ndarray, None]:
@@ -134,10 +128,6 @@ class DQNPolicy(BasePolicy):
         if deterministic:
             return self.sampler.mode(q_values), q_values, None
         return self.sampler.sample(q_values, self.sampler.draw_noise(self.generator, q_values)), q_values, None
-
-    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
-        """Softmax of the values, [B, n]."""
-        return self.sampler.probabilities(self.q_values(obs))
 
 
 class FeedForwardPolicy(DQNPolicy):

@@ -21,7 +21,7 @@ from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, gradient_step
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, TrainingState, gradient_step
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
@@ -109,9 +109,7 @@ class GAIL(TRPO):
         self._adversary_phase = CompiledPhase(self._adversary_step, jit_compile=False, in_caller=self.n_workers == 1)
 
     # ------------------------------------------------------------ the discriminator
-    def _adversary_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def _adversary_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One step on the discriminator; its statistics are those of ``loss_name``, from before."""
         vector, moments, statistics = gradient_step(
             lambda vector: self.reward_giver.losses_of(vector, batch),

@@ -20,7 +20,13 @@ from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import OffPolicyCollector
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, consecutive_steps
+from stable_baselines_tf2.core.phases import (
+    Batch,
+    CompiledPhase,
+    PhaseResult,
+    TrainingState,
+    consecutive_steps,
+)
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import random_actions
 from stable_baselines_tf2.models.base import BaseRLModel
@@ -214,9 +220,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     # ------------------------------------------------------------ the update
     @abstractmethod
     @hook
-    def gradient_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One gradient step on a batch of transitions, in TensorFlow.
 
         Args:
@@ -231,15 +235,15 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
 
     def training_phase(
         self, vector: Tensor, state: TrainingState, inputs: Batch, variant: Hashable = None
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    ) -> PhaseResult:
         """The compiled phase: K of `gradient_step` on batches [K, B, …]."""
         batches = {name: array for name, array in inputs.items() if name not in self.shared_inputs}
         shared = {name: inputs[name] for name in self.shared_inputs}
-        one_step: Callable[..., tuple[Tensor, TrainingState, Statistics]] = self.gradient_step
+        one_step: Callable[..., PhaseResult] = self.gradient_step
         if variant is not None:
             one_step = partial(one_step, variant=variant)
 
-        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             return one_step(vector, state, batch | shared)
 
         return consecutive_steps(step, vector, state, batches)

@@ -19,7 +19,7 @@ from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch, CompiledPhase, Statistics, TrainingState, gradient_step
+from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState, gradient_step
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.models.base import BaseRLModel
@@ -141,9 +141,7 @@ class ActorCriticRLModel(BaseRLModel):
         )
 
     @hook
-    def training_phase(
-        self, vector: Tensor, state: TrainingState, inputs: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def training_phase(self, vector: Tensor, state: TrainingState, inputs: Batch) -> PhaseResult:
         """The compiled update; by default one gradient step on `loss`, with ``inputs["learning_rate"]``.
 
         Args:

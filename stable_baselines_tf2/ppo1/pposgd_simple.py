@@ -22,6 +22,7 @@ from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.phases import (
     Batch,
     CompiledPhase,
+    PhaseResult,
     Statistics,
     Step,
     TrainingState,
@@ -164,9 +165,7 @@ class PPO1(ParallelActorCriticRLModel):
         self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
     # ------------------------------------------------------------ the update
-    def training_phase(
-        self, vector: Tensor, state: TrainingState, inputs: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def training_phase(self, vector: Tensor, state: TrainingState, inputs: Batch) -> PhaseResult:
         """All minibatches; statistics [K] from before each step, those of the last pass from after all steps."""
         inputs = dict(inputs)
         rows, sequences, rate = (inputs.pop(name) for name in ("rows", "sequences", "rate"))
@@ -176,7 +175,7 @@ class PPO1(ParallelActorCriticRLModel):
         batch = {name: array for name, array in inputs.items() if name != "states"}
         batch |= {"old": old.flatparam(), "old_neglogp": old.neglogp(inputs["actions"])}
 
-        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             vector, moments, statistics = gradient_step(
                 lambda vector: self.loss(vector, batch | {"clip": clip}),
                 self.optimizer,
@@ -187,10 +186,10 @@ class PPO1(ParallelActorCriticRLModel):
             )
             return vector, state._replace(moments=moments), statistics
 
-        def measure(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def measure(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             return vector, state, self.loss(vector, batch | {"clip": clip})[1]
 
-        def run(step: Step, chosen: slice) -> tuple[Tensor, TrainingState, Statistics]:
+        def run(step: Step, chosen: slice) -> PhaseResult:
             return minibatch_steps(step, vector, state, batch, rows[chosen], chunk_states, sequences[chosen])
 
         n_training = rows.shape[0] // (self.optim_epochs + 1) * self.optim_epochs

@@ -22,6 +22,7 @@ from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.phases import (
     Batch,
     CompiledPhase,
+    PhaseResult,
     Statistics,
     TrainingState,
     minibatch_steps,
@@ -167,15 +168,13 @@ class PPO2(ActorCriticRLModel):
         small = self.train_model.is_small
         self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
-    def training_phase(
-        self, vector: Tensor, state: TrainingState, inputs: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def training_phase(self, vector: Tensor, state: TrainingState, inputs: Batch) -> PhaseResult:
         inputs = dict(inputs)
         rows, sequences = inputs.pop("rows"), inputs.pop("sequences")
         shared = {name: inputs.pop(name) for name in ("learning_rate", "cliprange", "cliprange_vf")}
         per_sequence = {"states": inputs.pop("states")} if self.train_model.recurrent else {}
 
-        def step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def step(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             return super(PPO2, self).training_phase(vector, state, batch | shared)
 
         return minibatch_steps(step, vector, state, inputs, rows, per_sequence, sequences)

@@ -27,7 +27,7 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
-from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.phases import Batch, PhaseResult, Statistics, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.sac.policies import SACPolicy, gaussian_entropy
@@ -183,9 +183,7 @@ class SAC(ContinuousControlModel):
             inputs["update_target"] = (numbers % self.target_update_interval == 0).astype(np.float32)
         return inputs
 
-    def gradient_step(
-        self, vector: Tensor, state: TrainingState, batch: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
         """One step; statistics are from before it."""
         sizes = [self.n_actor, vector.shape[0] - self.n_actor]
         learned = [*tf.split(vector, sizes), *state.extra.values()]  # actor, critics, and log α where it is learned

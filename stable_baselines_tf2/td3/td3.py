@@ -19,7 +19,7 @@ from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters
-from stable_baselines_tf2.core.phases import Batch, Statistics, TrainingState
+from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.td3.policies import TD3Policy
@@ -183,7 +183,7 @@ class TD3(ContinuousControlModel):
 
     def gradient_step(
         self, vector: Tensor, state: TrainingState, batch: Batch, variant: PolicyUpdates = PolicyUpdates.ALL
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    ) -> PhaseResult:
         """One step; statistics are the losses of the critics and of the actor (0 where it is not updated)."""
         policy, target, rate = self.policy_tf, state.targets["target"], batch["learning_rate"]
         next_actions = self.target_action(target, batch["next_obs"], batch["noise"])

@@ -26,6 +26,7 @@ from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import (
     Batch,
     CompiledPhase,
+    PhaseResult,
     Statistics,
     TrainingState,
     gradient_step,
@@ -180,15 +181,13 @@ class TRPO(ParallelActorCriticRLModel):
         self.phase = CompiledPhase(self.training_phase, jit_compile=small, in_caller=small)
 
     # ------------------------------------------------------------ the update
-    def training_phase(
-        self, vector: Tensor, state: TrainingState, inputs: Batch
-    ) -> tuple[Tensor, TrainingState, Statistics]:
+    def training_phase(self, vector: Tensor, state: TrainingState, inputs: Batch) -> PhaseResult:
         inputs = dict(inputs)
         rows, sequences, vf_stepsize = (inputs.pop(name) for name in ("rows", "sequences", "vf_stepsize"))
         chunk_states = {"states": inputs.pop("chunk_states")} if self.train_model.recurrent else {}
         vector, statistics = self._policy_step(vector, inputs)
 
-        def value_step(vector: Tensor, state: TrainingState, batch: Batch) -> tuple[Tensor, TrainingState, Statistics]:
+        def value_step(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             def loss(vector: Tensor) -> tuple[Tensor, Statistics]:
                 values = self.policy_outputs(vector, batch, VALUE_BATCH).value
                 loss = losses.squared_error(values, batch["returns"])

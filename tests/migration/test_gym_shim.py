@@ -234,7 +234,7 @@ def test_monitor_films(tmp_path):
         while not env.step(0)[2]:
             steps += 1
     env.close()
-    assert [film.name for film in tmp_path.glob("*.mp4")] == ["rl-video-episode-1.mp4"]
+    assert [video.name for video in tmp_path.glob("*.mp4")] == ["rl-video-episode-1.mp4"]
     assert env.get_episode_lengths()[-1] == env.get_episode_rewards()[-1] == steps + 1
     with pytest.raises(gym.error.Error, match="force=True"):
         gym.wrappers.Monitor(Walk(), str(tmp_path))
