@@ -187,10 +187,22 @@ def _read_pickle(content: bytes, type_name: str, allow_pickle: bool) -> Any:
         raise unknown from error
 
 
+# Where modules of version 0.1.0 are today: pickled classes of users name the module of their base class.
+_MOVED = {
+    **dict.fromkeys(("optional", "param_noise"), "core"),
+    **dict.fromkeys(("env_ids", "gym_compat", "preprocessing", "spaces"), "envs"),
+    **dict.fromkeys(("continuous_control", "continuous_policies", "export", "off_policy", "one_step"), "models"),
+    **dict.fromkeys(("parallel", "training"), "models"),
+}
+
+
 class _TrustingUnpickler(pickle.Unpickler):
     """Executes a pickle, with this package in place of the original and gymnasium in place of gym."""
 
     def find_class(self, module: str, name: str) -> Any:
+        wing = _MOVED.get(module.removeprefix(f"{PACKAGE}.common."))
+        if wing is not None:
+            module = module.replace(".common.", f".{wing}.", 1)
         for old, new in (("stable_baselines", PACKAGE), ("gym", "gymnasium")):
             if module == old or module.startswith(f"{old}."):
                 module = new + module[len(old) :]

@@ -15,6 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from stable_baselines_tf2.core import hooks
 from stable_baselines_tf2.migration import old_interface, tensorflow_names
 
 _LIBRARY = {"stable_baselines": ("stable_baselines_tf2",)}
@@ -52,6 +53,7 @@ def install(replace_gym: bool = True) -> None:
         sys.meta_path.insert(0, finder)
         tensorflow_names.watch()
         subproc_vec_env.worker_setup.append(install if replace_gym else _install_without_gym)
+        hooks.strict = False  # programs written for Stable Baselines do not know of hooks
     finder.names |= names
 
 

@@ -181,3 +181,20 @@ def test_parameters_as_bytes():
     assert list(restored) == ["a:0", "b:0"]
     np.testing.assert_array_equal(restored["b:0"], [1, 1])
     assert save_util.is_json_serializable([1, "a"]) and not save_util.is_json_serializable(box(1))
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("common.spaces.space_to_dict", "envs.spaces"),
+        ("common.continuous_policies.FeedForwardNetworks", "models.continuous_policies"),
+        ("common.off_policy.OffPolicyRLModel", "models.off_policy"),
+        ("common.optional.require", "core.optional"),
+        ("common.base_class.ActorCriticRLModel", "models.on_policy"),
+    ],
+)
+def test_pickles_that_name_modules_of_older_versions(old, new):
+    module, name = f"stable_baselines_tf2.{old}".rsplit(".", 1)
+    content = b"c" + f"{module}\n{name}\n.".encode()
+    found = save_util.load_trusted(content)
+    assert found.__module__ == f"stable_baselines_tf2.{new}" and found.__name__ == name

@@ -111,6 +111,26 @@ print("fine")
     assert (result.returncode, result.stdout) == (0, "fine\n"), result.stderr
 
 
+def test_algorithms_of_scripts_need_not_declare_their_arguments(tmp_path):
+    """Neither hyperparameters that files do not hold nor methods that resemble hooks stop a script of the time."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from stable_baselines import PPO2\n"
+        "class Own(PPO2):\n"
+        "    def __init__(self, *args, bonus=1.0, **kwargs):\n"
+        "        super().__init__(*args, **kwargs)\n"
+        "        self.bonus = bonus\n"
+        "    def _loss(self):\n"
+        "        return self.bonus\n"
+        "print('made', Own('MlpPolicy', 'CartPole-v1', bonus=3.0)._loss())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "stable_baselines_tf2", "run", str(script)], capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0 and "made 3.0" in done.stdout
+    assert "Own.saved does not name bonus" in done.stderr and "Own._loss is not a hook" in done.stderr
+
+
 def test_guarded_script_is_imported_by_workers(tmp_path):
     source = """
 import gym
