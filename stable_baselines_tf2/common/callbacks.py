@@ -196,7 +196,13 @@ class ConvertCallback(BaseCallback):
         return True if self.callback is None else self.callback(self.locals, self.globals)
 
 
-def as_callback(callback: Any) -> BaseCallback:
+# What ``learn(callback=...)`` takes; a function gets the local and global variables of the training loop.
+MaybeCallback = (
+    Callable[[dict[str, Any], dict[str, Any]], Any] | BaseCallback | list[BaseCallback] | tuple[BaseCallback, ...] | None
+)
+
+
+def as_callback(callback: MaybeCallback) -> BaseCallback:
     """Makes one callback of what ``learn(callback=...)`` takes: None, a callback, a function, or a list of these."""
     if isinstance(callback, BaseCallback):
         return callback
