@@ -44,7 +44,7 @@ DISABLED = 50
 MAX_WIDTH = 23  # characters of a name or value that the table shows
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A logged value as a Python number, string, list or None; arrays and tensors of one element become numbers."""
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
@@ -108,7 +108,7 @@ class HumanOutputFormat(KVWriter, SeqWriter):
         self.file.flush()
 
     @classmethod
-    def _show(cls, value: Any) -> str:
+    def _show(cls, value: object) -> str:
         return f"{value:<8.3g}" if isinstance(value, float) else cls._truncate(str(value))
 
     @staticmethod
@@ -275,11 +275,11 @@ class Logger:
         self.dir = folder
         self.output_formats = list(output_formats)
 
-    def logkv(self, key: str, val: Any) -> None:
+    def logkv(self, key: str, val: object) -> None:
         """Sets a value of the next row; the last one counts."""
         self.name2val[key] = val
 
-    def logkv_mean(self, key: str, val: Any) -> None:
+    def logkv_mean(self, key: str, val: object) -> None:
         """Sets a value of the next row to the mean of all values given here; None empties it."""
         if val is None:
             self.name2val[key], self.name2cnt[key] = None, 0
@@ -297,7 +297,7 @@ class Logger:
         self.name2val.clear()
         self.name2cnt.clear()
 
-    def log(self, *args: Any, level: int = INFO) -> None:
+    def log(self, *args: object, level: int = INFO) -> None:
         """Writes a line, unless ``level`` is below the logger's."""
         if self.level <= level:
             for output in self.output_formats:
@@ -321,12 +321,12 @@ class Logger:
 Logger.DEFAULT = Logger.CURRENT = Logger(folder=None, output_formats=[HumanOutputFormat(sys.stdout)])
 
 
-def logkv(key: str, val: Any) -> None:
+def logkv(key: str, val: object) -> None:
     """Sets a value of the next row; the last one counts."""
     Logger.CURRENT.logkv(key, val)
 
 
-def logkv_mean(key: str, val: Any) -> None:
+def logkv_mean(key: str, val: object) -> None:
     """Sets a value of the next row to the mean of all values given here."""
     Logger.CURRENT.logkv_mean(key, val)
 
@@ -347,27 +347,27 @@ def getkvs() -> dict[str, Any]:
     return Logger.CURRENT.name2val
 
 
-def log(*args: Any, level: int = INFO) -> None:
+def log(*args: object, level: int = INFO) -> None:
     """Writes the arguments as one line, unless ``level`` is below the logger's."""
     Logger.CURRENT.log(*args, level=level)
 
 
-def debug(*args: Any) -> None:
+def debug(*args: object) -> None:
     """Writes a line at level ``DEBUG``."""
     log(*args, level=DEBUG)
 
 
-def info(*args: Any) -> None:
+def info(*args: object) -> None:
     """Writes a line at level ``INFO``."""
     log(*args, level=INFO)
 
 
-def warn(*args: Any) -> None:
+def warn(*args: object) -> None:
     """Writes a line at level ``WARN``."""
     log(*args, level=WARN)
 
 
-def error(*args: Any) -> None:
+def error(*args: object) -> None:
     """Writes a line at level ``ERROR``."""
     log(*args, level=ERROR)
 
@@ -409,7 +409,7 @@ def profile(name: str) -> Callable[[Callable], Callable]:
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
+        def timed(*args: object, **kwargs: object) -> Any:
             with ProfileKV(name):
                 return function(*args, **kwargs)
 

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp
@@ -78,7 +80,7 @@ class A2C(OneStepRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         n_steps: int = 5,
         vf_coef: float = 0.25,
@@ -149,7 +151,7 @@ class A2C(OneStepRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "A2C",
         reset_num_timesteps: bool = True,

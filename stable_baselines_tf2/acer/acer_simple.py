@@ -21,9 +21,11 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.acting import CompiledActor
 from stable_baselines_tf2.core.checks import check_choice, check_number
@@ -120,7 +122,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         n_steps: int = 20,
         num_procs: int | None = None,
@@ -423,7 +425,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "ACER",
         reset_num_timesteps: bool = True,

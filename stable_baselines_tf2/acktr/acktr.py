@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses, probes
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
@@ -94,7 +96,7 @@ class ACKTR(OneStepRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         nprocs: int | None = None,
         n_steps: int = 20,
@@ -267,7 +269,7 @@ class ACKTR(OneStepRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "ACKTR",
         reset_num_timesteps: bool = True,

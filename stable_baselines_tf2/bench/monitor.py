@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, reset_result, step_result
@@ -105,7 +106,7 @@ class Monitor(gymnasium.Wrapper):
         self.needs_reset = False
         return reset_result(self.env.reset(**kwargs))
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Takes a step; the ``info`` of an episode's last one has the record under ``"episode"``.
 
         Raises:

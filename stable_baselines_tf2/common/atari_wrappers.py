@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium
@@ -109,7 +109,7 @@ class EpisodicLifeEnv(gymnasium.Wrapper):
         self.lives = 0
         self.was_real_done = True
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: ArrayLike) -> Step:
         obs, reward, terminated, truncated, info = self.env.step(action)
         self.was_real_done = terminated or truncated
         lives = self._count_lives()
@@ -157,7 +157,7 @@ class MaxAndSkipEnv(gymnasium.Wrapper):
         self._obs_buffer = np.zeros((min(skip, 2), *space.shape), dtype=space.dtype)  # type: ignore[misc]
         self._skip = skip
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: ArrayLike) -> Step:
         total_reward = 0.0
         for left in reversed(range(self._skip)):
             obs, reward, terminated, truncated, info = self.env.step(action)
@@ -237,7 +237,7 @@ class FrameStack(gymnasium.Wrapper):
         self.frames.extend([obs] * self.n_frames)
         return LazyFrames(list(self.frames)), info
 
-    def step(self, action: Any) -> Step:
+    def step(self, action: ArrayLike) -> Step:
         obs, reward, terminated, truncated, info = self.env.step(action)
         self.frames.append(obs)
         return LazyFrames(list(self.frames)), reward, terminated, truncated, info
@@ -254,7 +254,7 @@ class ScaledFloatFrame(gymnasium.ObservationWrapper):
         super().__init__(ensure_gymnasium(env))
         self.observation_space = spaces.Box(0.0, 1.0, shape=self.env.observation_space.shape, dtype=np.float32)
 
-    def observation(self, observation: Any) -> np.ndarray:
+    def observation(self, observation: ArrayLike) -> np.ndarray:
         """The observation divided by 255."""
         return np.asarray(observation).astype(np.float32) / 255.0
 
@@ -277,7 +277,7 @@ class LazyFrames:
     def __len__(self) -> int:
         return len(self._frames[0])
 
-    def __getitem__(self, index: Any) -> np.ndarray:
+    def __getitem__(self, index: int) -> np.ndarray:
         return np.asarray(self)[index]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 
 class BitFlippingEnv(gymnasium.Env):
@@ -87,7 +88,7 @@ class BitFlippingEnv(gymnasium.Env):
         success = reward == 0
         return obs, reward, success, not success and self.current_step >= self.max_steps, {"is_success": success}
 
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, _info: Any) -> Any:
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, _info: Any) -> Any:
         """Reward of reaching one goal while another was wanted.
 
         Args:

@@ -120,7 +120,12 @@ class ReplayBuffer:
         self._insert(np.asarray(obs_t), np.asarray(action), np.asarray(reward), np.asarray(obs_tp1), np.asarray(done))
 
     def sample(
-        self, batch_size: int, env: Any = None, *, generator: np.random.Generator | None = None, **_kwargs: Any
+        self,
+        batch_size: int,
+        env: Any = None,
+        *,
+        generator: np.random.Generator | None = None,
+        **_kwargs: object,
     ) -> tuple[np.ndarray, ...]:
         """Draws a batch of transitions.
 
@@ -342,7 +347,12 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         return rows
 
     def sample(  # type: ignore[override] # the legacy place of beta
-        self, batch_size: int, beta: float = 0, env: Any = None, *, generator: np.random.Generator | None = None
+        self,
+        batch_size: int,
+        beta: float = 0,
+        env: Any = None,
+        *,
+        generator: np.random.Generator | None = None,
     ) -> tuple[np.ndarray, ...]:
         """Draws a batch of transitions.
 

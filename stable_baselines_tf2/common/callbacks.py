@@ -198,7 +198,11 @@ class ConvertCallback(BaseCallback):
 
 # What ``learn(callback=...)`` takes; a function gets the local and global variables of the training loop.
 MaybeCallback = (
-    Callable[[dict[str, Any], dict[str, Any]], Any] | BaseCallback | list[BaseCallback] | tuple[BaseCallback, ...] | None
+    Callable[[dict[str, Any], dict[str, Any]], Any]
+    | BaseCallback
+    | list[BaseCallback]
+    | tuple[BaseCallback, ...]
+    | None
 )
 
 
@@ -433,7 +437,7 @@ def _positive(name: str, value: Any) -> Any:
     return value
 
 
-def _path(name: str, value: Any) -> str:
+def _path(name: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError(f"{name} must be a path, not {value!r}")
     return os.fspath(value)

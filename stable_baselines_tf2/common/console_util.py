@@ -13,7 +13,7 @@ ANSI_COLORS = {
 }
 
 
-def fmt_item(item: Any, min_width: int) -> str:
+def fmt_item(item: object, min_width: int) -> str:
     """A value right-aligned in ``min_width`` characters; very large and small floats in scientific notation.
 
     Raises:

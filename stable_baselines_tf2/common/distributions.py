@@ -55,7 +55,7 @@ class ProbabilityDistribution:
         """Log-probability (density) of the actions, [B]."""
         return self.tfp.log_prob(x)
 
-    def kl(self, other: Any) -> Tensor:
+    def kl(self, other: ProbabilityDistribution) -> Tensor:
         """Kullback-Leibler divergence from this distribution to another of its kind, [B]."""
         return self.tfp.kl_divergence(other.tfp)
 
@@ -304,7 +304,7 @@ class _LogStd(keras.layers.Layer):
         super().__init__(name="pi")
         self.size = size
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: object) -> None:
         self.logstd = self.add_weight((1, self.size), "zeros", name="logstd")
 
     def call(self, mean: Tensor) -> Tensor:

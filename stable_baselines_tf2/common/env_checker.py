@@ -5,11 +5,11 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, reset_result, step_result
 
@@ -100,7 +100,7 @@ def _check_episode(env: gymnasium.Env, tell: Tell) -> None:
             _check_observation("reset", reset_result(env.reset())[0], env.observation_space, tell)
 
 
-def _check_step(env: gymnasium.Env, result: Any, tell: Tell) -> bool:
+def _check_step(env: gymnasium.Env, result: object, tell: Tell) -> bool:
     """Returns whether the episode is over."""
     if not isinstance(result, tuple) or len(result) not in (4, 5):
         given = f"{len(result)} values" if isinstance(result, tuple) else _short(result)
@@ -127,7 +127,7 @@ def _check_step(env: gymnasium.Env, result: Any, tell: Tell) -> bool:
     return terminated or truncated
 
 
-def _check_observation(method: str, observation: Any, space: spaces.Space, tell: Tell) -> None:
+def _check_observation(method: str, observation: ArrayLike, space: spaces.Space, tell: Tell) -> None:
     where = f"the observation of {method}()"
     if isinstance(space, spaces.Discrete):
         if not isinstance(observation, (int, np.integer)):
@@ -166,7 +166,7 @@ def _check_render(env: gymnasium.Env, tell: Tell) -> None:
     env.close()
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """A value and its type for a message, cut off where it is long."""
     text = repr(value)
     return f"{text if len(text) <= 80 else text[:80] + '...'} ({type(value).__name__})"

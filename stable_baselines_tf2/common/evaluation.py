@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.vec_env import GymnasiumVecEnv, VecEnv
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
@@ -94,13 +95,13 @@ class _Single:
 
     num_envs = 1
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: gymnasium.Env) -> None:
         self.env = ensure_gymnasium(env)
 
     def reset(self) -> Any:
         return reset_result(self.env.reset())[0]
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, dict[str, Any]]:
         obs, reward, terminated, truncated, info = step_result(self.env.step(action))
         return obs, reward, bool(terminated or truncated), info
 

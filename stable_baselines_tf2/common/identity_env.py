@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 
 class IdentityEnv(gymnasium.Env):
@@ -43,7 +44,7 @@ class IdentityEnv(gymnasium.Env):
         self._choose_next_state()
         return self.state, {}
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         reward = self._get_reward(action)
         self._choose_next_state()
         self.current_step += 1
@@ -52,7 +53,7 @@ class IdentityEnv(gymnasium.Env):
     def _choose_next_state(self) -> None:
         self.state = self.observation_space.sample()
 
-    def _get_reward(self, action: Any) -> float:
+    def _get_reward(self, action: ArrayLike) -> float:
         return float(np.all(self.state == action))
 
     def render(self, mode: str = "human") -> None:
@@ -73,7 +74,7 @@ class IdentityEnvBox(IdentityEnv):
         self.eps = eps
         super().__init__(space=spaces.Box(low, high, shape=(1,), dtype=np.float32), ep_length=ep_length)
 
-    def _get_reward(self, action: Any) -> float:
+    def _get_reward(self, action: ArrayLike) -> float:
         return float(np.all(np.abs(self.state - action) <= self.eps))
 
 

@@ -35,8 +35,8 @@ class MpiAdam:
         beta2: float = 0.999,
         epsilon: float = 1e-08,
         scale_grad_by_procs: bool = True,
-        comm: Any = None,
-        sess: Any = None,
+        comm: object = None,
+        sess: None = None,
     ):
         self.var_list = list(var_list)
         self.beta1 = beta1

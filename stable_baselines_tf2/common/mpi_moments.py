@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +12,7 @@ from stable_baselines_tf2.core import distributed
 
 
 def mpi_mean(
-    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: Any = None, keepdims: bool = False
+    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: object = None, keepdims: bool = False
 ) -> tuple[np.ndarray, int]:
     """Mean over an axis and over all processes.
 
@@ -39,7 +38,7 @@ def mpi_mean(
 
 
 def mpi_moments(
-    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: Any = None, keepdims: bool = False
+    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: object = None, keepdims: bool = False
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and standard deviation over an axis and over all processes.
 

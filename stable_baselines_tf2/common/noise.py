@@ -130,7 +130,7 @@ class OrnsteinUhlenbeckActionNoise(ActionNoise):
 _DESCRIBED = {cls.__name__: cls for cls in (AdaptiveParamNoiseSpec, NormalActionNoise, OrnsteinUhlenbeckActionNoise)}
 
 
-def noise_to_dict(noise: Any) -> dict[str, Any] | None:
+def noise_to_dict(noise: object) -> dict[str, Any] | None:
     """Describes a noise object and its state with JSON types; None when it is not exactly one of this module's."""
     if _DESCRIBED.get(type(noise).__name__) is not type(noise):
         return None

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.distributions import (
     ProbabilityDistribution,
@@ -58,7 +59,7 @@ def _dense(x: Tensor, stage: Stage, act_fun: Callable[[Tensor], Tensor]) -> Tens
     return act_fun(linear(x, stage.name, stage.size, init_scale=np.sqrt(2)))
 
 
-def mlp_extractor(flat_observations: Tensor, net_arch: Any, act_fun: ActFun) -> tuple[Tensor, Tensor]:
+def mlp_extractor(flat_observations: Tensor, net_arch: Sequence[Any] | None, act_fun: ActFun) -> tuple[Tensor, Tensor]:
     """Shared layers, then a branch for the policy and one for the value function.
 
     Args:
@@ -145,7 +146,7 @@ class BasePolicy(NamedNetwork):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,
@@ -153,7 +154,7 @@ class BasePolicy(NamedNetwork):
         n_batch: int | None = None,
         reuse: bool = False,
         scale: bool = False,
-        obs_phs: Any = None,
+        obs_phs: object = None,
         add_action_ph: bool = False,
     ) -> None:
         super().__init__("model")
@@ -197,7 +198,7 @@ class BasePolicy(NamedNetwork):
         with self._named.active():
             return self.network(self.preprocessor.tensor(obs))
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
         self.call(self._example)
 
@@ -220,16 +221,22 @@ class BasePolicy(NamedNetwork):
         self.ensure_built()
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
-    def step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
+    def step(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> Any:
         """One step of acting."""
         raise NotImplementedError
 
-    def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def distribution_parameters(
+        self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """Parameters of the action distributions as the sampler takes them, [B, n], for raw observations [B, …]."""
         raise NotImplementedError(f"{type(self).__name__} must override distribution_parameters(), or act()")
 
     def act(
-        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
+        self,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions [B, …] for raw observations [B, …], and a recurrent policy's new state (None for others)."""
         flat = self.distribution_parameters(obs, state, mask)
@@ -237,7 +244,7 @@ class BasePolicy(NamedNetwork):
             return self.sampler.mode(flat), None
         return self.sampler.sample(flat, self.sampler.draw_noise(self.generator, flat)), None
 
-    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> Any:
+    def proba_step(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> Any:
         """Parameters of the action distributions, as probabilities; see `Sampler.probabilities`."""
         return self.sampler.probabilities(self.distribution_parameters(obs, state, mask))
 
@@ -253,7 +260,7 @@ class ActorCriticPolicy(BasePolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,
@@ -279,7 +286,7 @@ class ActorCriticPolicy(BasePolicy):
         """
         raise NotImplementedError(f"{type(self).__name__} must override extract()")
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
         states = masks = None
         if self.initial_state is not None:
@@ -330,7 +337,9 @@ class ActorCriticPolicy(BasePolicy):
         outputs = self.with_weights(vector, obs, state, mask) if self.recurrent else self.with_weights(vector, obs)
         return outputs.distribution.flatparam(), outputs.value, outputs.state if self.recurrent else state
 
-    def _inputs(self, obs: Any, state: Any, mask: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def _inputs(
+        self, obs: ArrayLike, state: np.ndarray | None, mask: ArrayLike | None
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         obs = np.asarray(obs, self.preprocessor.dtype)
         initial_state = self.initial_state
         if initial_state is None:
@@ -340,7 +349,11 @@ class ActorCriticPolicy(BasePolicy):
         return obs, np.asarray(state, np.float32), np.asarray(mask, np.float32)
 
     def act(
-        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False
+        self,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions [B, …] and the recurrent state after the step: `step` without what only training needs."""
         outputs = self.actor(*self._inputs(obs, state, mask))
@@ -350,9 +363,9 @@ class ActorCriticPolicy(BasePolicy):
 
     def step(
         self,
-        obs: Any,
-        state: Any = None,
-        mask: Any = None,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
         deterministic: bool = False,
         noise: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
@@ -372,9 +385,9 @@ class ActorCriticPolicy(BasePolicy):
 
     def step_and_distribution(
         self,
-        obs: Any,
-        state: Any = None,
-        mask: Any = None,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
         deterministic: bool = False,
         noise: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
@@ -386,11 +399,13 @@ class ActorCriticPolicy(BasePolicy):
         actions = self.sampler.mode(outputs.flat) if deterministic else sampled
         return actions, outputs.value, outputs.state, self.sampler.neglogp(outputs.flat, sampled), outputs.flat
 
-    def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def distribution_parameters(
+        self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """Parameters of the action distributions as the sampler takes them, [B, n]."""
         return self.actor(*self._inputs(obs, state, mask)).flat
 
-    def value(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def value(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> np.ndarray:
         """Values of observations, [B]."""
         return self.actor(*self._inputs(obs, state, mask)).value
 
@@ -418,7 +433,7 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int,
@@ -468,7 +483,7 @@ class LstmPolicy(RecurrentActorCriticPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,
@@ -477,12 +492,12 @@ class LstmPolicy(RecurrentActorCriticPolicy):
         n_lstm: int = 256,
         reuse: bool = False,
         layers: Sequence[int] | None = None,
-        net_arch: Any = None,
+        net_arch: Sequence[Any] | None = None,
         act_fun: ActFun = tf.tanh,
         cnn_extractor: Callable[..., Tensor] = nature_cnn,
         layer_norm: bool = False,
         feature_extraction: str = "cnn",
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         check_extraction(feature_extraction, kwargs)
         super().__init__(
@@ -565,7 +580,7 @@ class FeedForwardPolicy(ActorCriticPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,
@@ -573,11 +588,11 @@ class FeedForwardPolicy(ActorCriticPolicy):
         n_batch: int | None = None,
         reuse: bool = False,
         layers: Sequence[int] | None = None,
-        net_arch: Any = None,
+        net_arch: Sequence[Any] | None = None,
         act_fun: ActFun = tf.tanh,
         cnn_extractor: Callable[..., Tensor] = nature_cnn,
         feature_extraction: str = "cnn",
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         check_extraction(feature_extraction, kwargs)
         super().__init__(
@@ -619,7 +634,7 @@ class _NamedFeedForwardPolicy(FeedForwardPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,
@@ -638,7 +653,7 @@ class _NamedLstmPolicy(LstmPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.Space,
         n_env: int = 1,

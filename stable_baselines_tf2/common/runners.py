@@ -13,7 +13,12 @@ from stable_baselines_tf2.envs.spaces import space_kind
 
 
 def traj_segment_generator(
-    policy: Any, env: Any, horizon: int, reward_giver: Any = None, gail: bool = False, callback: Any = None
+    policy: Any,
+    env: Any,
+    horizon: int,
+    reward_giver: Any = None,
+    gail: bool = False,
+    callback: Any = None,
 ) -> Iterator[dict[str, Any]]:
     """Plays an environment for ever, ``horizon`` steps at a time.
 

@@ -31,7 +31,7 @@ class ortho_init:
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: object = None, partition_info: Any = None) -> np.ndarray:
         """A weight array; all axes but the last count as inputs.
 
         Raises:
@@ -160,7 +160,7 @@ class _Dense(keras.layers.Layer):
     """``x kernel + bias``, by default with Glorot's uniform initial weights, under the given variable names."""
 
     def __init__(
-        self, name: str, units: int, kernel: str = "kernel", bias: str = "bias", initializer: Any = "glorot_uniform"
+        self, name: str, units: int, kernel: str = "kernel", bias: str = "bias", initializer: object = "glorot_uniform"
     ) -> None:
         super().__init__(name=name)
         self.units, self._names, self._initializer = units, (kernel, bias), initializer
@@ -241,8 +241,8 @@ def conv_to_fc(input_tensor: Tensor) -> Tensor:
 
 
 def lstm(
-    input_tensor: Any,
-    mask_tensor: Any,
+    input_tensor: Tensor,
+    mask_tensor: Tensor,
     cell_state_hidden: Tensor,
     scope: str,
     n_hidden: int,
@@ -274,13 +274,13 @@ def lstm(
 
 
 def lnlstm(
-    input_tensor: Any, mask_tensor: Any, cell_state: Tensor, scope: str, n_hidden: int, init_scale: float = 1.0
+    input_tensor: Tensor, mask_tensor: Tensor, cell_state: Tensor, scope: str, n_hidden: int, init_scale: float = 1.0
 ) -> tuple[Any, Tensor]:
     """`lstm` with layer normalization."""
     return lstm(input_tensor, mask_tensor, cell_state, scope, n_hidden, init_scale, layer_norm=True)
 
 
-def dense(input_tensor: Tensor, scope: str, units: int, initializer: Any = "glorot_uniform") -> Tensor:
+def dense(input_tensor: Tensor, scope: str, units: int, initializer: object = "glorot_uniform") -> Tensor:
     """A fully connected layer without activation, variables ``scope/kernel`` and ``scope/bias``.
 
     Args:

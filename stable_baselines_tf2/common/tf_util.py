@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.losses import huber_loss as huber_loss
+from stable_baselines_tf2.core.types import Tensor
 
 
 def batch_to_seq(tensor_batch: tf.Tensor, n_batch: int, n_steps: int, flat: bool = False) -> list[tf.Tensor]:
@@ -96,7 +96,9 @@ def avg_norm(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.norm(tensor, axis=-1))
 
 
-def gradient_add(grad_1: tf.Tensor | None, grad_2: tf.Tensor | None, param: Any, verbose: int = 0) -> tf.Tensor | None:
+def gradient_add(
+    grad_1: tf.Tensor | None, grad_2: tf.Tensor | None, param: Tensor, verbose: int = 0
+) -> tf.Tensor | None:
     """Sum of two gradients, where None stands for zero.
 
     Args:
@@ -125,7 +127,7 @@ def q_explained_variance(q_pred: tf.Tensor, q_true: tf.Tensor) -> tf.Tensor:
     return 1.0 - tf.math.reduce_variance(q_true - q_pred) / tf.math.reduce_variance(q_true)
 
 
-def var_shape(tensor: Any) -> list[int]:
+def var_shape(tensor: Tensor) -> list[int]:
     """Static shape of a tensor or variable.
 
     Raises:
@@ -137,7 +139,7 @@ def var_shape(tensor: Any) -> list[int]:
     return shape
 
 
-def numel(tensor: Any) -> int:
+def numel(tensor: Tensor) -> int:
     """Number of elements of a tensor or variable."""
     return intprod(var_shape(tensor))
 

@@ -24,7 +24,7 @@ class DenseArchitecture(NamedTuple):
     value: list[Stage]
 
 
-def parse_net_arch(net_arch: Any, n_lstm: int | None = None) -> DenseArchitecture:
+def parse_net_arch(net_arch: Sequence[Any] | None, n_lstm: int | None = None) -> DenseArchitecture:
     """Names and sizes of the layers that a ``net_arch`` describes.
 
     Args:

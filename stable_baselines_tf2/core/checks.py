@@ -13,7 +13,7 @@ GRAPH_ADVICE = (
 )
 
 
-def check_number(name: str, value: Any, low: float, high: float = np.inf, integer: bool = False) -> None:
+def check_number(name: str, value: object, low: float, high: float = np.inf, integer: bool = False) -> None:
     """Checks a hyperparameter.
 
     Raises:
@@ -26,7 +26,7 @@ def check_number(name: str, value: Any, low: float, high: float = np.inf, intege
         raise ValueError(f"{name} must be {kind} {limits}, not {value!r}")
 
 
-def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Checks a hyperparameter that names one of a few things.
 
     Raises:
@@ -51,7 +51,7 @@ def require_finite(statistics: Mapping[str, Any], update: str) -> None:
             )
 
 
-def layer_size(argument: str, size: Any) -> int:
+def layer_size(argument: str, size: object) -> int:
     """Checks one of the layer sizes in an argument.
 
     Raises:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.core.optional import require
+from stable_baselines_tf2.core.types import Tensor
 
 # Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 tell it to the processes that they start.
 LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -34,7 +35,7 @@ def _launched() -> bool:
     return any(os.environ.get(name, "1") != "1" for name in LAUNCHER_VARIABLES)
 
 
-def communicator(comm: Any = None) -> Any:
+def communicator(comm: object = None) -> Any:
     """``comm`` itself if there is one, ``COMM_WORLD`` where MPI is in use, otherwise None.
 
     Raises:
@@ -68,12 +69,12 @@ def allreduce_sum(array: ArrayLike, comm: Any = None) -> np.ndarray:
     return total
 
 
-def allreduce_mean(array: ArrayLike, comm: Any = None) -> np.ndarray:
+def allreduce_mean(array: ArrayLike, comm: object = None) -> np.ndarray:
     """Element-wise mean of every process's array; the same new array in each of them."""
     return allreduce_sum(array, comm) / size(comm)
 
 
-def allreduce_sum_tensor(tensor: Any) -> Any:
+def allreduce_sum_tensor(tensor: Tensor) -> Any:
     """`allreduce_sum` inside of a compiled function: one that XLA does not compile, if there are several processes."""
     if size() == 1:
         return tensor
@@ -84,13 +85,13 @@ def allreduce_sum_tensor(tensor: Any) -> Any:
     return total
 
 
-def allreduce_mean_tensor(tensor: Any) -> Any:
+def allreduce_mean_tensor(tensor: Tensor) -> Any:
     """`allreduce_mean`, in the way of `allreduce_sum_tensor`."""
     n_processes = size()
     return tensor if n_processes == 1 else allreduce_sum_tensor(tensor) / n_processes
 
 
-def allgather(value: Any, comm: Any = None) -> list[Any]:
+def allgather(value: object, comm: Any = None) -> list[Any]:
     """What every process passed, ordered by rank."""
     comm = communicator(comm)
     return [value] if comm is None else comm.allgather(value)
@@ -105,7 +106,7 @@ def broadcast(array: ArrayLike, root: int = 0, comm: Any = None) -> np.ndarray:
     return result
 
 
-def any_of(flag: bool, comm: Any = None) -> bool:
+def any_of(flag: bool, comm: object = None) -> bool:
     """Whether some process passed True."""
     return bool(allreduce_sum(np.float32(flag), comm) > 0)
 

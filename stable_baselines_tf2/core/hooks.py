@@ -29,7 +29,7 @@ def hooks_of(cls: type) -> dict[str, str]:
     return hooks
 
 
-def _is_marked(member: Any) -> bool:
+def _is_marked(member: object) -> bool:
     function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
     return getattr(function, "is_hook", False) is True
 

@@ -7,13 +7,18 @@ from collections.abc import Sized
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Predictor(Protocol):
     """Something that acts."""
 
     def predict(
-        self, observation: Any, state: Any = None, mask: Any = None, deterministic: bool = False
+        self,
+        observation: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
     ) -> tuple[np.ndarray, Any]:
         """Actions for observations, and the recurrent state; see `BaseRLModel.predict`."""
 
@@ -40,7 +45,7 @@ class ExportableModel(Protocol):
     def acting_policy(self) -> Any:
         """The policy that acts."""
 
-    def deterministic_actions(self, vector: Any, obs: Any, *memory: Any) -> tuple[Any, ...]:
+    def deterministic_actions(self, vector: Any, obs: ArrayLike, *memory: Any) -> tuple[Any, ...]:
         """Actions for weights and observations, in TensorFlow; see `BaseRLModel.deterministic_actions`."""
 
 

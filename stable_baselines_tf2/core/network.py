@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -89,7 +90,7 @@ class NamedNetwork(keras.Model):
         if params is not None:
             params.sync()
 
-    def save_weights(self, filepath: Any, **kwargs: Any) -> None:
+    def save_weights(self, filepath: str | os.PathLike, **kwargs: object) -> None:
         """Writes all weights to a file of Keras."""
         self._sync()
         super().save_weights(filepath, **kwargs)
@@ -99,7 +100,7 @@ class NamedNetwork(keras.Model):
         super().set_weights(weights)
         self.params.reread()
 
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+    def load_weights(self, filepath: str | os.PathLike, **kwargs: object) -> None:
         """Sets all weights from a file that Keras' ``save_weights`` wrote."""
         super().load_weights(filepath, **kwargs)
         self.params.reread()

@@ -142,7 +142,7 @@ class _Traced:
         return vector, state, self._results.unpack(packed)
 
 
-def check_whole(what: str, before: TrainingState, after: Any) -> None:
+def check_whole(what: str, before: TrainingState, after: object) -> None:
     """Checks that a function that changes a state returns all of it.
 
     Raises:
@@ -167,7 +167,7 @@ def check_whole(what: str, before: TrainingState, after: Any) -> None:
             )
 
 
-def check_statistics(what: str, statistics: Any) -> None:
+def check_statistics(what: str, statistics: object) -> None:
     """Checks what a function returns as statistics.
 
     Raises:

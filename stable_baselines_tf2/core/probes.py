@@ -50,7 +50,7 @@ def listening() -> bool:
     return bool(_listeners.stack)
 
 
-def report(weights: Any, outputs: Tensor, inputs: Tensor = None, bias: Any = None) -> None:
+def report(weights: object, outputs: Tensor, inputs: Tensor = None, bias: Tensor = None) -> None:
     """Tells of one use of weights.
 
     Args:
@@ -66,7 +66,7 @@ def report(weights: Any, outputs: Tensor, inputs: Tensor = None, bias: Any = Non
             use.inputs.append(inputs)
 
 
-def copies(weights: Any, like: Tensor) -> Any:
+def copies(weights: object, like: Tensor) -> Any:
     """A vector to apply to every row of a tensor: if somebody listens, as copies for each row, which are reported."""
     if not listening():
         return weights

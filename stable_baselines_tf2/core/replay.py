@@ -6,7 +6,6 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def ring_rows(start: int, n: int, size: int) -> slice | np.ndarray:
     return np.arange(start, start + n) % size
 
 
-def is_ring_state(length: Any, next_row: Any, size: int) -> bool:
+def is_ring_state(length: object, next_row: object, size: int) -> bool:
     """Whether a ring of ``size`` rows can have ``length`` filled ones, with ``next_row`` the next to be written."""
     if not (isinstance(length, int) and isinstance(next_row, int)):
         return False

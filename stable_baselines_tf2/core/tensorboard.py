@@ -96,7 +96,7 @@ class EventWriter:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _write(self, **fields: Any) -> None:
+    def _write(self, **fields: object) -> None:
         now = time.time()
         self._records.write(self._event(wall_time=now, **fields).SerializeToString())
         if now - self._flushed > FLUSH_SECONDS:
@@ -156,7 +156,9 @@ class TensorboardWriter:
         new_tb_log: start a new run rather than continuing the latest.
     """
 
-    def __init__(self, graph: Any, tensorboard_log_path: str | None, tb_log_name: str, new_tb_log: bool = True) -> None:
+    def __init__(
+        self, graph: object, tensorboard_log_path: str | None, tb_log_name: str, new_tb_log: bool = True
+    ) -> None:
         self.tensorboard_log_path, self.tb_log_name, self.new_tb_log = tensorboard_log_path, tb_log_name, new_tb_log
         self.writer: EventWriter | None = None
 

@@ -22,9 +22,11 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.math_util import safe_mean, unscale_action
-from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec
+from stable_baselines_tf2.common.noise import ActionNoise, AdaptiveParamNoiseSpec
 from stable_baselines_tf2.common.vec_env import VecEnv
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.acting import CompiledNetwork
 from stable_baselines_tf2.core.checks import check_number
@@ -132,15 +134,15 @@ class DDPG(ContinuousControlModel):
     def __init__(
         self,
         policy: type[DDPGPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
-        memory_policy: Any = None,
+        memory_policy: object = None,
         eval_env: Any = None,
         nb_train_steps: int = 50,
         nb_rollout_steps: int = 100,
         nb_eval_steps: int = 100,
         param_noise: AdaptiveParamNoiseSpec | None = None,
-        action_noise: Any = None,
+        action_noise: ActionNoise | None = None,
         normalize_observations: bool = False,
         tau: float = 0.001,
         batch_size: int = 128,
@@ -463,7 +465,7 @@ class DDPG(ContinuousControlModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 100,
         tb_log_name: str = "DDPG",
         reset_num_timesteps: bool = True,

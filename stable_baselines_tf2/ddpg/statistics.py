@@ -40,7 +40,7 @@ def denormalize(tensor: Tensor, stats: Any) -> Tensor:
     return tensor if stats is None else tensor * stats.std + stats.mean
 
 
-def reduce_var(tensor: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+def reduce_var(tensor: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Population variance.
 
     Args:
@@ -51,7 +51,7 @@ def reduce_var(tensor: Tensor, axis: Any = None, keepdims: bool = False) -> Tens
     return tf.math.reduce_variance(tensor, axis=axis, keepdims=keepdims)
 
 
-def reduce_std(tensor: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+def reduce_std(tensor: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """Population standard deviation; see `reduce_var`."""
     return tf.sqrt(reduce_var(tensor, axis=axis, keepdims=keepdims))
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+import gymnasium
 
-def build_act(q_func: Any, ob_space: Any, ac_space: Any, stochastic_ph: Any, update_eps_ph: Any, sess: Any) -> NoReturn:
+
+def build_act(
+    q_func: object,
+    ob_space: gymnasium.Space,
+    ac_space: gymnasium.Space,
+    stochastic_ph: Any,
+    update_eps_ph: Any,
+    sess: None,
+) -> NoReturn:
     """Built the graph that acts; use a policy's ``step()``.
 
     Raises:
@@ -15,11 +24,11 @@ def build_act(q_func: Any, ob_space: Any, ac_space: Any, stochastic_ph: Any, upd
 
 
 def build_train(
-    q_func: Any,
-    ob_space: Any,
-    ac_space: Any,
+    q_func: object,
+    ob_space: gymnasium.Space,
+    ac_space: gymnasium.Space,
     optimizer: Any,
-    sess: Any,
+    sess: None,
     grad_norm_clipping: float | None = None,
     gamma: float = 1.0,
     double_q: bool = True,

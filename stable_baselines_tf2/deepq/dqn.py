@@ -15,10 +15,13 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms
@@ -28,7 +31,7 @@ from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
 from stable_baselines_tf2.envs.spaces import space_kind
-from stable_baselines_tf2.models.off_policy import Actions, OffPolicyRLModel
+from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, OffPolicyRLModel
 from stable_baselines_tf2.models.training import Training
 
 MAX_GRAD_NORM = 10.0  # of each variable
@@ -96,7 +99,7 @@ class DQN(OffPolicyRLModel):
     def __init__(
         self,
         policy: type[DQNPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         learning_rate: float = 5e-4,
         buffer_size: int = 50000,
@@ -226,7 +229,9 @@ class DQN(OffPolicyRLModel):
         vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
         return vector, state._replace(moments=moments), {"loss": loss, "td_errors": errors}
 
-    def update(self, batches: dict[str, Any], learning_rate: Any, variant: Hashable = None) -> dict[str, np.ndarray]:
+    def update(
+        self, batches: dict[str, Any], learning_rate: np.ndarray | float, variant: Hashable = None
+    ) -> dict[str, np.ndarray]:
         """Makes K gradient steps; batches also hold importance ``weights``. See `OffPolicyRLModel.update`."""
         target = self.target_model.params.vector
         weights = batches["weights"].astype(np.float32)
@@ -282,7 +287,7 @@ class DQN(OffPolicyRLModel):
     def may_train(self) -> bool:
         return super().may_train() and self.num_timesteps > self.learning_starts
 
-    def after_step(self, first_step: int, training: Training, history: Any) -> None:
+    def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
         interval = self.target_network_update_freq
         if self.num_timesteps // interval > first_step // interval and self.may_train():
             self.update_target()
@@ -320,7 +325,7 @@ class DQN(OffPolicyRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 100,
         tb_log_name: str = "DQN",
         reset_num_timesteps: bool = True,
@@ -332,7 +337,11 @@ class DQN(OffPolicyRLModel):
         )
 
     def predict(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = True
+        self,
+        observation: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = True,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         return super().predict(observation, state, mask, deterministic)
 

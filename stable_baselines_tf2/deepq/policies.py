@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import (
     NUMPY_WEIGHT_LIMIT,
@@ -52,7 +53,7 @@ class DQNPolicy(BasePolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
@@ -60,7 +61,7 @@ class DQNPolicy(BasePolicy):
         n_batch: int | None = None,
         reuse: bool = False,
         scale: bool = False,
-        obs_phs: Any = None,
+        obs_phs: object = None,
         dueling: bool = True,
     ) -> None:
         if space_kind(ac_space) != "Discrete":
@@ -93,7 +94,7 @@ class DQNPolicy(BasePolicy):
         """The network in NumPy, where that is possible."""
         return None
 
-    def q_values(self, obs: Any) -> np.ndarray:
+    def q_values(self, obs: ArrayLike) -> np.ndarray:
         """Values of all actions [B, n], for raw observations [B, …]."""
         if self._q_function is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
@@ -102,16 +103,18 @@ class DQNPolicy(BasePolicy):
             )
         return self._q_function(np.asarray(obs, self.preprocessor.dtype))
 
-    def best_actions(self, obs: Any) -> np.ndarray:
+    def best_actions(self, obs: ArrayLike) -> np.ndarray:
         """Actions of the largest values [B], for raw observations [B, …]."""
         return self.q_values(obs).argmax(axis=1)
 
-    def distribution_parameters(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def distribution_parameters(
+        self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
+    ) -> np.ndarray:
         """What the sampler takes: the values, [B, n]."""
         return self.q_values(obs)
 
     def step(
-        self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = True
+        self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None, deterministic: bool = True
     ) -> tuple[np.ndarray, np.ndarray, None]:
         """One step of acting.
 
@@ -148,7 +151,7 @@ class FeedForwardPolicy(DQNPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
@@ -158,11 +161,11 @@ class FeedForwardPolicy(DQNPolicy):
         layers: Sequence[int] | None = None,
         cnn_extractor: Callable[..., Tensor] = nature_cnn,
         feature_extraction: str = "cnn",
-        obs_phs: Any = None,
+        obs_phs: object = None,
         layer_norm: bool = False,
         dueling: bool = True,
         act_fun: ActFun = tf.nn.relu,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         check_extraction(feature_extraction, kwargs)
         super().__init__(
@@ -227,7 +230,7 @@ class FeedForwardPolicy(DQNPolicy):
 
         return q_function
 
-    def best_actions(self, obs: Any) -> np.ndarray:
+    def best_actions(self, obs: ArrayLike) -> np.ndarray:
         if self._numpy_advantages is None:
             return super().best_actions(obs)
         # The value of the state is the same for all actions.
@@ -258,14 +261,14 @@ class _NamedPolicy(FeedForwardPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Discrete,
         n_env: int = 1,
         n_steps: int = 1,
         n_batch: int | None = None,
         reuse: bool = False,
-        obs_phs: Any = None,
+        obs_phs: object = None,
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:

@@ -69,7 +69,7 @@ def current_id(env_id: str) -> CurrentId:
     return CurrentId(env_id, {})
 
 
-def make(env_id: str, **kwargs: Any) -> gymnasium.Env:
+def make(env_id: str, **kwargs: object) -> gymnasium.Env:
     """``gymnasium.make`` that also understands old ids; a warning tells where another environment takes their place.
 
     Args:

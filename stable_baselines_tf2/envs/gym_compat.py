@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
 from stable_baselines_tf2.envs.window import show
@@ -67,7 +68,7 @@ class OldGymAdapter(gymnasium.Env):
         env: the old environment.
     """
 
-    def __init__(self, env: Any):
+    def __init__(self, env: gymnasium.Env):
         self.env = env
         self.observation_space = as_gymnasium_space(env.observation_space)
         self.action_space = as_gymnasium_space(env.action_space)
@@ -80,9 +81,10 @@ class OldGymAdapter(gymnasium.Env):
         given = {name: value for name, value in (("seed", seed), ("options", options)) if value is not None}
         if seed is not None and "seed" not in self._reset_names:
             self._seed(seed)
-        return reset_result(self.env.reset(**{name: given[name] for name in self._reset_names if name in given}))
+        arguments: dict[str, Any] = {name: given[name] for name in self._reset_names if name in given}
+        return reset_result(self.env.reset(**arguments))
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """See gymnasium."""
         return step_result(self.env.step(action))
 
@@ -126,7 +128,7 @@ class OldGymAdapter(gymnasium.Env):
         """The innermost environment, which is an old one."""
         return getattr(self.env, "unwrapped", self.env)
 
-    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+    def set_wrapper_attr(self, name: str, value: object, *, force: bool = True) -> bool:
         """Sets an attribute of the wrapped environment; see gymnasium."""
         if not force and not hasattr(self.env, name):
             return False
@@ -172,7 +174,7 @@ def step_result(result: tuple) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
     return obs, reward, bool(done) and not truncated, truncated, info
 
 
-def reset_result(result: Any) -> tuple[Any, dict[str, Any]]:
+def reset_result(result: object) -> tuple[Any, dict[str, Any]]:
     """Brings what ``env.reset`` returned to gymnasium's two values.
 
     Args:
@@ -231,7 +233,7 @@ def _layers(env: Any) -> Iterator[Any]:
         env = getattr(env, "__dict__", {}).get("env")
 
 
-def _reset_takes(env: Any, name: str) -> bool:
+def _reset_takes(env: gymnasium.Env, name: str) -> bool:
     """True where ``name=`` can be given to ``reset`` and arrives at the innermost environment."""
     return all(_takes(layer.reset, name) for layer in _layers(env))
 

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.spaces import space_kind
 
@@ -76,7 +77,7 @@ class Preprocessor:
     def sync(self) -> None:
         """Brings what `tensor` uses besides the observations up to date; call it before a compiled function."""
 
-    def _scaled(self, obs: Any) -> Any:
+    def _scaled(self, obs: ArrayLike) -> Any:
         return obs if self._low is None or self._range is None else (obs - self._low) / self._range
 
     def flat_array(self, obs: np.ndarray) -> np.ndarray:

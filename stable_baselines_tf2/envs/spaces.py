@@ -17,7 +17,7 @@ MAX_ENTRIES = 2**25  # of a Box in a file: more than any image has
 KINDS = ("Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict", "Tuple")
 
 
-def space_kind(space: Any) -> str:
+def space_kind(space: gymnasium.Space) -> str:
     """Says what kind of space this is.
 
     Args:
@@ -35,7 +35,7 @@ def space_kind(space: Any) -> str:
     raise TypeError(f"expected a space of one of the kinds {', '.join(KINDS)}, got {space!r} ({type(space).__name__})")
 
 
-def as_gymnasium_space(space: Any) -> gymnasium.Space:
+def as_gymnasium_space(space: gymnasium.Space) -> gymnasium.Space:
     """Converts a space of old gym; gymnasium's own pass through unchanged.
 
     Args:
@@ -186,7 +186,7 @@ def _unbounded(bound: np.ndarray) -> np.ndarray:
     return np.where(np.abs(bound) >= np.finfo(bound.dtype).max, np.copysign(np.inf, bound), bound)
 
 
-def _start_to_json(space: Any) -> dict[str, Any]:
+def _start_to_json(space: gymnasium.Space) -> dict[str, Any]:
     """The smallest values of a discrete space, if they are not 0 as in old gym."""
     start = np.asarray(getattr(space, "start", 0))
     return {"start": start.tolist()} if start.any() else {}
@@ -211,5 +211,5 @@ def _number_from_json(number: float | str) -> float:
     return float(number) if isinstance(number, str) else number
 
 
-def _map_nested(function: Any, value: Any) -> Any:
+def _map_nested(function: Any, value: object) -> Any:
     return [_map_nested(function, part) for part in value] if isinstance(value, list) else function(value)

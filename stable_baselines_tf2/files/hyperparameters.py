@@ -42,7 +42,7 @@ class _Codec(NamedTuple):
     decode: Callable[[dict[str, Any]], Any]
 
 
-def _is_ours(item: Any) -> bool:
+def _is_ours(item: object) -> bool:
     """Whether this is a class of policies or of models (which `HER` files name)."""
     return isinstance(item, type) and issubclass(item, tuple(saved_classes))
 
@@ -88,7 +88,7 @@ def function_name(item: Any) -> str | None:
     return next((name for name, function in _FUNCTIONS.items() if function is item), None)
 
 
-def _encode_function(item: Any) -> dict[str, Any] | None:
+def _encode_function(item: object) -> dict[str, Any] | None:
     name = function_name(item)
     return None if name is None else {"name": name}
 
@@ -101,7 +101,7 @@ def _decode_function(description: dict[str, Any]) -> Any:
     return _FUNCTIONS[description["name"]]
 
 
-def _encode_array(item: Any) -> dict[str, Any] | None:
+def _encode_array(item: object) -> dict[str, Any] | None:
     if not isinstance(item, np.ndarray) or item.dtype == object:
         return None
     return {"npz": base64.b64encode(arrays_to_bytes({"array": item})).decode()}
@@ -127,11 +127,11 @@ class _Unknown(Exception):
     node: Any = None
 
 
-def _pickled(item: Any) -> dict[str, str]:
+def _pickled(item: object) -> dict[str, str]:
     return {TYPE: str(type(item)), SERIALIZED: base64.b64encode(cloudpickle.dumps(item)).decode()}
 
 
-def _encode(item: Any) -> Any:
+def _encode(item: object) -> Any:
     if item is None or isinstance(item, bool | int | float | str):
         return item
     if isinstance(item, np.generic):
@@ -147,7 +147,7 @@ def _encode(item: Any) -> Any:
     return _pickled(item)
 
 
-def _decode(item: Any, allow_pickle: bool) -> Any:
+def _decode(item: object, allow_pickle: bool) -> Any:
     """What an encoded value stands for.
 
     Raises:
@@ -221,7 +221,7 @@ def load_trusted(content: bytes) -> Any:
         raise ValueError(f"a pickle that cannot be executed here ({error!r})") from error
 
 
-def is_json_serializable(item: Any) -> bool:
+def is_json_serializable(item: object) -> bool:
     """Whether ``json.dumps`` takes an object."""
     try:
         json.dumps(item)

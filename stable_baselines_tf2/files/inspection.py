@@ -207,7 +207,7 @@ def _json_object(text: str, path: str) -> dict[str, Any]:
 _DECODERS = {"space": space_from_dict, "schedule": schedule_from_dict, "noise": noise_from_dict}
 
 
-def _decode(item: Any, found: Inspection) -> Any:
+def _decode(item: object, found: Inspection) -> Any:
     """A value of the JSON; classes and functions stay names."""
     if isinstance(item, list):
         return [_decode(part, found) for part in item]
@@ -295,11 +295,11 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(array.shape) for name, array in arrays.items()}
 
 
-def _space(value: Any) -> gymnasium.Space | None:
+def _space(value: object) -> gymnasium.Space | None:
     return value if isinstance(value, gymnasium.Space) else None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, ConstantFunction | LinearFunction):
         return dataclasses.asdict(value)
     if isinstance(value, Mapping) and not isinstance(value, gymnasium.Space):
@@ -311,7 +311,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str | None) else _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, Placeholder):
         return value.name
     if isinstance(value, RunningMeanStd):

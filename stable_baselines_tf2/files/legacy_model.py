@@ -83,7 +83,7 @@ def read_pickle(
     return data, _weights(builder.build(parsed.root[1])), unrestored
 
 
-def _weights(found: Any) -> Parameters:
+def _weights(found: object) -> Parameters:
     arrays = list(found.values()) if isinstance(found, dict) else found
     if not isinstance(arrays, list) or not all(isinstance(array, np.ndarray | np.number) for array in arrays):
         raise UnsafePickle("its weights are no arrays")
@@ -207,7 +207,7 @@ def _space_sizes(space: Any, images: bool) -> Iterable[int]:
         yield math.prod(space.shape)
 
 
-def _numbers(value: Any, depth: int = 8) -> Iterable[int]:
+def _numbers(value: object, depth: int = 8) -> Iterable[int]:
     if isinstance(value, int | np.integer):
         yield int(value)
     elif isinstance(value, dict | list | tuple) and depth:

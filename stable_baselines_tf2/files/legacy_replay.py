@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from stable_baselines_tf2.files.pickle_objects import Placeholder, loads
@@ -27,7 +25,7 @@ def read_transitions(content: bytes) -> tuple[np.ndarray, ...]:
     return transitions_of(loads(content))
 
 
-def transitions_of(found: Any) -> tuple[np.ndarray, ...]:
+def transitions_of(found: object) -> tuple[np.ndarray, ...]:
     """The same, for what `loads` made of the pickle."""
     if not isinstance(found, Placeholder) or not found.name.endswith("ReplayBuffer") or found.state is None:
         raise UnsafePickle("it holds no replay buffer")

@@ -77,7 +77,7 @@ class Builder:
         self._depth = 0
         self._made: dict[int, Any] = {}  # objects without parts, by the identity of their description
 
-    def build(self, node: Any) -> Any:
+    def build(self, node: object) -> Any:
         """The object that a part of the tree describes.
 
         Raises:
@@ -104,7 +104,7 @@ class Builder:
         if self.parts_left < 0:
             raise UnsafePickle("it is much larger than the file")
 
-    def _make(self, node: Any) -> Any:
+    def _make(self, node: object) -> Any:
         if isinstance(node, Pairs):
             return dict(self.pairs(node))
         if isinstance(node, list):
@@ -131,14 +131,14 @@ class Builder:
         """Keys and values, built."""
         return [(self.key(key), self.build(value)) for key, value in pairs]
 
-    def key(self, node: Any) -> Any:
+    def key(self, node: object) -> Any:
         """A key of a dictionary or member of a set: plain values only, and no numbers made to collide."""
         self._count(1)
         if node is None or isinstance(node, str | bytes) or (isinstance(node, int) and node.bit_length() < 64):
             return node
         raise UnsafePickle(f"{shown_name(node)} is used as a key")
 
-    def entries(self, node: Any) -> dict[str, Any]:
+    def entries(self, node: object) -> dict[str, Any]:
         """Keys and values of a dictionary in the tree, not built; empty where it is none."""
         if not isinstance(node, Pairs):
             return {}
@@ -198,7 +198,7 @@ def _dtype(builder: Builder, call: Call) -> np.dtype:
     return np.dtype(code).newbyteorder(order)
 
 
-def _from_bytes(shape: Any, dtype: Any, data: Any, fortran: bool = False) -> np.ndarray:
+def _from_bytes(shape: Any, dtype: object, data: object, fortran: bool = False) -> np.ndarray:
     if isinstance(dtype, np.dtype) and dtype.hasobject:
         if not isinstance(data, list) or min(shape, default=0) < 0 or math.prod(shape) != len(data):
             raise UnsafePickle("an array of objects in it is not made of objects")

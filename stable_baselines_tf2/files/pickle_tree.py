@@ -11,6 +11,8 @@ import functools
 import pickletools
 from typing import Any, NamedTuple
 
+import numpy as np
+
 PACKAGE = __name__.split(".")[0]
 MAX_NAME = 200  # characters of a module or class
 
@@ -214,7 +216,7 @@ class _Machine:
         self.names[reference] = None
         self.stack.append(reference)
 
-    def _note_call(self, function: Any, args: Any) -> None:
+    def _note_call(self, function: object, args: Any) -> None:
         if not isinstance(function, Global | Call) or type(args) is not tuple:
             raise UnsafePickle(f"it calls {shown_name(function)}")
         call = Call(function, args)
@@ -227,7 +229,7 @@ class _Machine:
         self.stack.append(call)
 
     @staticmethod
-    def _set_state(target: Call, state: Any) -> None:
+    def _set_state(target: Call, state: np.ndarray | None) -> None:
         if target.state is not NO_STATE:
             raise UnsafePickle(f"it sets the state of {shown_name(target)} twice")
         target.state = state
@@ -242,7 +244,7 @@ def shown(text: object) -> str:
     return escaped if len(escaped) <= 100 else f"{escaped[:97]}..."
 
 
-def shown_name(node: Any) -> str:
+def shown_name(node: object) -> str:
     """What a part of the tree is, fit for an error message."""
     made = isinstance(node, Call)
     while isinstance(node, Call):

@@ -18,13 +18,13 @@ from stable_baselines_tf2.files.pickle_tree import Call, UnsafePickle, shown, sh
 class Builder(Protocol):
     """What is asked of the builder of the other objects; see `pickle_objects.Builder`."""
 
-    def build(self, node: Any) -> Any:
+    def build(self, node: object) -> Any:
         """The object that a part of the tree describes."""
 
     def known_name(self, path: str) -> Any:
         """The class or function of a name that the rules know; None for any other."""
 
-    def entries(self, node: Any) -> dict[str, Any]:
+    def entries(self, node: object) -> dict[str, Any]:
         """Keys and values of a dictionary in the tree, not built."""
 
     def attributes(self, call: Call) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _known_function(builder: Builder, code: FunctionCode, cells: Any, used: dict
     return shape(float(number))
 
 
-def _is_tensorflow(node: Any) -> bool:
+def _is_tensorflow(node: object) -> bool:
     """Whether a global variable is the module ``tensorflow``."""
     if not isinstance(node, Call):
         return False

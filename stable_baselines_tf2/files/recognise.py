@@ -69,7 +69,7 @@ class NotRecognised(ValueError):
 
 
 def recognise_policy(
-    node: Any, parameters: Mapping[str, Any] | Sequence[Any], data: Mapping[str, Any], family: str
+    node: object, parameters: Mapping[str, Any] | Sequence[Any], data: Mapping[str, Any], family: str
 ) -> PolicyArchitecture:
     """The built-in policy that has the parameters of a file.
 
@@ -125,7 +125,7 @@ def _has_equal_branches(policy: PolicyArchitecture) -> bool:
     return net_arch is None or (isinstance(net_arch[0], dict) and net_arch[0]["pi"] == net_arch[0]["vf"])
 
 
-def _activation_of_class(node: Any) -> str | None:
+def _activation_of_class(node: object) -> str | None:
     """The activation function that the code of a class names; None for a class that is only named, or names none.
 
     Raises:
@@ -152,7 +152,7 @@ def _has_code(constants: Sequence[Any]) -> bool:
     return any(isinstance(part, Call) for part in constants)
 
 
-def _class_parts(node: Any) -> tuple[Any, Any]:
+def _class_parts(node: object) -> tuple[Any, Any]:
     """The call that makes a class, and the attributes it gets."""
     if not isinstance(node, Call):
         raise NotRecognised("it is no class")
@@ -162,14 +162,14 @@ def _class_parts(node: Any) -> tuple[Any, Any]:
     return node, state[0] if type(state) is tuple and state else None
 
 
-def _class_attributes(node: Any) -> dict[str, Any]:
+def _class_attributes(node: object) -> dict[str, Any]:
     attributes = _class_parts(node)[1]
     if not isinstance(attributes, Pairs):
         raise NotRecognised("it is no class")
     return {str(key): value for key, value in attributes}
 
 
-def _class_name(node: Any) -> str:
+def _class_name(node: object) -> str:
     made = _class_parts(node)[0]
     return next((part for part in getattr(made, "args", ()) if isinstance(part, str)), "")
 

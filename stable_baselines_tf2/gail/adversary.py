@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.tf_layers import fully_connected, numbered
@@ -47,8 +49,8 @@ class TransitionClassifier(NamedNetwork):
 
     def __init__(
         self,
-        observation_space: Any,
-        action_space: Any,
+        observation_space: gymnasium.Space,
+        action_space: gymnasium.Space,
         hidden_size: int,
         entcoeff: float = 0.001,
         scope: str = "adversary",
@@ -68,7 +70,7 @@ class TransitionClassifier(NamedNetwork):
         """What the network sees of a value of a space, [1, n]."""
         return space.flat_array(np.zeros((1, *space.shape), space.dtype) + space.start.astype(space.dtype))
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over an example."""
         self.call(*map(tf.constant, self._example))
 
@@ -113,7 +115,7 @@ class TransitionClassifier(NamedNetwork):
     def _reward_of(self, vector: Tensor, observations: Tensor, actions: Tensor) -> Tensor:
         return -tf.math.log(1.0 - tf.nn.sigmoid(self.with_weights(vector, observations, actions)) + 1e-8)
 
-    def get_reward(self, obs: Any, actions: Any) -> np.ndarray:
+    def get_reward(self, obs: ArrayLike, actions: ArrayLike) -> np.ndarray:
         """Rewards ``-log(1 - D(s, a))``: the higher, the more a step looks like the expert's.
 
         Args:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.runners import episode_sums
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core.checks import check_number, require_finite
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
@@ -69,7 +71,7 @@ class GAIL(TRPO):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         expert_dataset: Any = None,
         hidden_size_adversary: int = 100,
         adversary_entcoeff: float = 1e-3,
@@ -200,7 +202,7 @@ class GAIL(TRPO):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "GAIL",
         reset_num_timesteps: bool = True,

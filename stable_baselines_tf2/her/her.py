@@ -11,11 +11,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnvWrapper
-from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
 from stable_baselines_tf2.core.archive import PathOrFile
+from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
 from stable_baselines_tf2.files.model import read_model
@@ -60,7 +63,7 @@ class HER(BaseRLModel):
     def __init__(
         self,
         policy: type[BasePolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         model_class: type[OffPolicyRLModel] | str,
         n_sampled_goal: int = 4,
         goal_selection_strategy: GoalSelectionStrategy | str = "future",
@@ -89,7 +92,7 @@ class HER(BaseRLModel):
         flat = None if env is None else _flat_env(env, kwargs.get("verbose", 0))
         self._wrap(algorithm(policy, flat, *args, **kwargs), flat)
 
-    def _wrap(self, model: OffPolicyRLModel, env: Any) -> None:
+    def _wrap(self, model: OffPolicyRLModel, env: EnvLike | None) -> None:
         """Takes an algorithm with its environment, flat and vectorized (or None)."""
         self.model = model
         model.wrapper = self
@@ -124,7 +127,7 @@ class HER(BaseRLModel):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.model, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self if name in self._own else self.model, name, value)
 
     # ------------------------------------------------------------ what the algorithm does
@@ -140,7 +143,7 @@ class HER(BaseRLModel):
     def trainable(self) -> Parameters:
         return self.model.trainable
 
-    def deterministic_actions(self, *arguments: Any) -> Any:
+    def deterministic_actions(self, *arguments: object) -> Any:
         return self.model.deterministic_actions(*arguments)
 
     def setup_model(self) -> None:
@@ -160,7 +163,7 @@ class HER(BaseRLModel):
 
     def pretrain(
         self,
-        dataset: Any,
+        dataset: ExpertData,
         n_epochs: int = 10,
         learning_rate: float = 1e-4,
         adam_epsilon: float = 1e-8,
@@ -172,7 +175,7 @@ class HER(BaseRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 100,
         tb_log_name: str = "HER",
         reset_num_timesteps: bool = True,
@@ -195,7 +198,7 @@ class HER(BaseRLModel):
         """The environment with flat observations (a `HERGoalEnvWrapper`); None if there is none."""
         return self.env
 
-    def set_env(self, env: Any) -> None:
+    def set_env(self, env: EnvLike | None) -> None:
         """Replaces the environment. The replay buffer stays, without the episodes that are not over.
 
         Args:
@@ -220,7 +223,7 @@ class HER(BaseRLModel):
                 f"for {own.obs_dim} and {own.goal_dim}"
             )
 
-    def _flat(self, observation: Any) -> Any:
+    def _flat(self, observation: ArrayLike) -> Any:
         if not isinstance(observation, dict):
             return observation
         if self._layout is None:
@@ -228,7 +231,11 @@ class HER(BaseRLModel):
         return self._layout.flatten(observation)
 
     def predict(
-        self, observation: Any, state: np.ndarray | None = None, mask: Any = None, deterministic: bool = True
+        self,
+        observation: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = True,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions for observations, see `BaseRLModel.predict`; as dicts or flat."""
         return self.model.predict(self._flat(observation), state, mask, deterministic)
@@ -258,7 +265,7 @@ class HER(BaseRLModel):
     def load(
         cls,
         load_path: PathOrFile,
-        env: Any = None,
+        env: EnvLike | None = None,
         custom_objects: dict[str, Any] | None = None,
         allow_pickle: bool = False,
         **kwargs: Any,

@@ -204,7 +204,9 @@ class HindsightExperienceReplayWrapper:
             new = new.astype(rewards.dtype)
         return [obs, actions, new, next_obs, np.zeros_like(dones)]
 
-    def _rewards(self, achieved: Any, desired: Any, infos: list[Any], index: int) -> np.ndarray:
+    def _rewards(
+        self, achieved: np.ndarray, desired: np.ndarray, infos: list[dict[str, Any]], index: int
+    ) -> np.ndarray:
         """Rewards [B] that environment ``index`` gives; all at once where it can do that.
 
         Whether it can shows when both ways give the same. That is believed as soon as not all rewards are one number.
@@ -214,7 +216,7 @@ class HindsightExperienceReplayWrapper:
         """
         if not infos:
             return np.empty(0)
-        compute = self.env.compute_reward
+        compute: Callable[..., Any] = self.env.compute_reward
         if self._takes_batches:
             rewards = np.asarray(compute(achieved, desired, infos, index), np.float64)
         else:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.env_checker import GOAL_KEYS
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, VecEnvWrapper
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind
 
@@ -99,7 +101,7 @@ class HERGoalEnvWrapper:
         NotImplementedError: its spaces are of a kind that is not supported.
     """
 
-    def __new__(cls, env: Any = None) -> HERGoalEnvWrapper:  # None: a copy is being made
+    def __new__(cls, env: EnvLike | None = None) -> HERGoalEnvWrapper:  # None: a copy is being made
         if cls is HERGoalEnvWrapper and isinstance(env, VecEnv) and not isinstance(env, UnvecWrapper):
             cls = VecHERGoalEnvWrapper
         return object.__new__(cls)
@@ -165,7 +167,9 @@ class HERGoalEnvWrapper:
         flat = self.convert_dict_to_obs(obs)
         return (flat, info) if isinstance(result, tuple) else flat
 
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any, index: int = 0) -> Any:
+    def compute_reward(
+        self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Mapping[str, Any], index: int = 0
+    ) -> Any:
         """The reward that the environment gives for an achieved goal when another was desired.
 
         Args:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
 
 from stable_baselines_tf2.core import hooks
 from stable_baselines_tf2.migration import old_interface, tensorflow_names
@@ -71,7 +70,7 @@ class AliasFinder(MetaPathFinder):
     def __init__(self, names: dict[str, Sequence[str]]) -> None:
         self.names = dict(names)
 
-    def find_spec(self, fullname: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """See `importlib.abc.MetaPathFinder`."""
         top, _, rest = fullname.partition(".")
         for package in self.names.get(top, ()):

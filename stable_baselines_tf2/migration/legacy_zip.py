@@ -49,7 +49,7 @@ def write_legacy(target: PathOrFile, model: BaseRLModel) -> None:
     write_archive(target, Archive(json.dumps(data, indent=4), model.get_parameters()))
 
 
-def _setting(key: str, item: Any) -> Any:
+def _setting(key: str, item: object) -> Any:
     if key == "expert_dataset":
         return None  # Stable Baselines wants it again when it trains
     if isinstance(item, ConstantFunction):
@@ -63,7 +63,7 @@ def _setting(key: str, item: Any) -> Any:
     return {TYPE: str(type(item)), SERIALIZED: base64.b64encode(dumps(tree)).decode()}
 
 
-def _is_json(tree: Any) -> bool:
+def _is_json(tree: object) -> bool:
     if isinstance(tree, dict):
         return all(_is_json(part) for part in tree.values())
     return isinstance(tree, _PLAIN) or (isinstance(tree, list) and all(_is_json(part) for part in tree))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.gym_compat import SPEAKS_OLD_GYM, speaks_old_gym
 
@@ -52,7 +53,7 @@ def _adopt(cls: type[gymnasium.Env]) -> None:
     is_wrapper = issubclass(cls, gymnasium.Wrapper)
 
     @functools.wraps(construct)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: Any, *args: Any, **kwargs: object) -> None:
         construct(self, *args, **kwargs)
         around = args[0] if args else kwargs.get("env")
         vars(self)[SPEAKS_OLD_GYM] = speaks_old_gym(around) if is_wrapper else True
@@ -63,7 +64,7 @@ def _adopt(cls: type[gymnasium.Env]) -> None:
         return result[0] if vars(self).get(SPEAKS_OLD_GYM) else result
 
     @functools.wraps(step)
-    def old_step(self: Any, action: Any) -> Any:
+    def old_step(self: Any, action: ArrayLike) -> Any:
         result = step(self, action)
         if not vars(self).get(SPEAKS_OLD_GYM):
             return result
@@ -86,7 +87,7 @@ def _seed(self: gymnasium.Wrapper, seed: int | None = None) -> Any:
 
 def _returning_old(make: Callable[..., gymnasium.Env]) -> Callable[..., Any]:
     @functools.wraps(make)
-    def make_old(*args: Any, **kwargs: Any) -> Any:
+    def make_old(*args: object, **kwargs: object) -> Any:
         from stable_baselines_tf2.migration.gym.core import as_old
 
         return as_old(make(*args, **kwargs))

@@ -15,7 +15,7 @@ class New(Call):
     """An object that is made without calling its class's constructor, and then gets its attributes."""
 
 
-def dumps(node: Any) -> bytes:
+def dumps(node: object) -> bytes:
     """The pickle (of protocol 4, which Python 3.4 can read) that a tree describes.
 
     Args:
@@ -27,7 +27,7 @@ def dumps(node: Any) -> bytes:
     return pickle.PROTO + b"\x04" + _code(node) + pickle.STOP
 
 
-def _code(node: Any) -> bytes:
+def _code(node: object) -> bytes:
     match node:
         case None:
             return pickle.NONE

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.misc_util import set_global_seeds
 from stable_baselines_tf2.common.policies import BasePolicy, get_policy_from_name
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormalize, unwrap_vec_normalize
@@ -249,7 +250,7 @@ class BaseRLModel(ABC):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "run",
         reset_num_timesteps: bool = True,
@@ -633,7 +634,7 @@ class BaseRLModel(ABC):
         env: EnvLike | None = None,
         custom_objects: dict[str, Any] | None = None,
         allow_pickle: bool = False,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> Model:
         """Reads a model from a file. Nothing in the file is executed unless ``allow_pickle`` is true.
 

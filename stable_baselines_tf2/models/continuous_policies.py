@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import NUMPY_WEIGHT_LIMIT, ActFun, BasePolicy, check_extraction, nature_cnn
 from stable_baselines_tf2.common.tf_layers import conv_to_fc, dense, mlp, numbered
@@ -95,7 +96,7 @@ class ContinuousPolicy(BasePolicy):
         """Actions between -1 and 1 without exploration, [B, n], from `actor_outputs`."""
         return outputs
 
-    def build(self, input_shape: Any = None) -> None:
+    def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
         with self._named.active():
             self.build_networks(self.preprocessor.tensor(self._example), tf.zeros((1, self.n_actions)))
@@ -119,7 +120,7 @@ class ContinuousPolicy(BasePolicy):
         """The actor in TensorFlow, raw observations to `actor_outputs`."""
         return CompiledNetwork(self.with_weights, self.params, self.preprocessor.spec)
 
-    def act_outputs(self, obs: Any) -> np.ndarray:
+    def act_outputs(self, obs: ArrayLike) -> np.ndarray:
         """`actor_outputs` for raw observations [B, …], as an array."""
         if self._actor is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
@@ -161,7 +162,7 @@ class FeedForwardNetworks(ContinuousPolicy):
         feature_extraction: str = "cnn",
         layer_norm: bool = False,
         act_fun: ActFun = tf.nn.relu,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         check_extraction(feature_extraction, kwargs)
         super().__init__(

@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import BasePolicy, make_policy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
@@ -167,7 +169,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     def build_networks(self) -> None:
         """Creates policies and optimizer: sets ``policy_tf``, ``all_parameters`` and ``target_parameters``."""
 
-    def make_network(self, name: str = "model", **attributes: Any) -> Any:
+    def make_network(self, name: str = "model", **attributes: object) -> Any:
         """A policy whose variables are called ``name/…``, built.
 
         Args:
@@ -308,7 +310,9 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         """What `gradient_step` takes as ``learning_rate``, when this fraction of the training remains."""
         return float(get_schedule_fn(self.learning_rate)(progress_remaining))
 
-    def update(self, batches: dict[str, Any], learning_rate: Any, variant: Hashable = None) -> dict[str, np.ndarray]:
+    def update(
+        self, batches: dict[str, Any], learning_rate: np.ndarray | float, variant: Hashable = None
+    ) -> dict[str, np.ndarray]:
         """Makes K gradient steps.
 
         Args:
@@ -388,7 +392,13 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         return getattr(self.replay_buffer, "relabels_goals", False)
 
     def replay_buffer_add(
-        self, obs_t: Any, action: Any, reward: float, obs_tp1: Any, done: bool, info: Mapping[str, Any]
+        self,
+        obs_t: ArrayLike,
+        action: ArrayLike,
+        reward: float,
+        obs_tp1: ArrayLike,
+        done: bool,
+        info: Mapping[str, Any],
     ) -> None:
         """Stores one transition.
 
@@ -407,7 +417,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 100,
         tb_log_name: str = "run",
         reset_num_timesteps: bool = True,

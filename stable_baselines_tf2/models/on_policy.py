@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs, make_policy
 from stable_baselines_tf2.common.vec_env import VecEnv
@@ -252,15 +253,15 @@ class ActorCriticRLModel(BaseRLModel):
             return None
         return np.zeros((self.n_envs, *self.train_model.initial_state.shape[1:]), np.float32)
 
-    def step(self, *args: Any, **kwargs: Any) -> Any:
+    def step(self, *args: object, **kwargs: object) -> Any:
         """One step of acting: see `ActorCriticPolicy.step`."""
         return self.acting_policy.step(*args, **kwargs)
 
-    def proba_step(self, *args: Any, **kwargs: Any) -> Any:
+    def proba_step(self, *args: object, **kwargs: object) -> Any:
         """Parameters of the action distribution: see `ActorCriticPolicy.proba_step`."""
         return self.acting_policy.proba_step(*args, **kwargs)
 
-    def value(self, *args: Any, **kwargs: Any) -> np.ndarray:
+    def value(self, *args: object, **kwargs: object) -> np.ndarray:
         """Values of observations: see `ActorCriticPolicy.value`."""
         return self.acting_policy.value(*args, **kwargs)
 
@@ -314,7 +315,7 @@ class ActorCriticRLModel(BaseRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "run",
         reset_num_timesteps: bool = True,

@@ -17,6 +17,7 @@ from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import (
     CallbackList,
     ConvertCallback,
+    MaybeCallback,
     ProgressBarCallback,
     as_callback,
 )
@@ -45,7 +46,7 @@ class Training:
         self,
         model: TrainedModel,
         total_timesteps: int,
-        callback: Any,
+        callback: MaybeCallback,
         log_interval: int | None,
         tb_log_name: str,
         reset_num_timesteps: bool = True,

@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
@@ -98,7 +100,7 @@ class PPO1(ParallelActorCriticRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         timesteps_per_actorbatch: int = 256,
         clip_param: float = 0.2,
@@ -269,7 +271,7 @@ class PPO1(ParallelActorCriticRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "PPO1",
         reset_num_timesteps: bool = True,

@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
 from stable_baselines_tf2.core.collect import Rollout
@@ -96,7 +98,7 @@ class PPO2(ActorCriticRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         n_steps: int = 128,
         ent_coef: float = 0.01,
@@ -275,7 +277,7 @@ class PPO2(ActorCriticRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 1,
         tb_log_name: str = "PPO2",
         reset_num_timesteps: bool = True,

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import ActFun, nature_cnn, register_policy
 from stable_baselines_tf2.common.tf_layers import dense
@@ -137,7 +138,13 @@ class SACPolicy(ContinuousPolicy):
     def deterministic_actions(self, outputs: Tensor) -> Tensor:
         return tf.tanh(outputs[:, : self.n_actions])
 
-    def step(self, obs: Any, state: Any = None, mask: Any = None, deterministic: bool = False) -> np.ndarray:
+    def step(
+        self,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
+    ) -> np.ndarray:
         """Actions between -1 and 1, [B, n].
 
         Args:
@@ -152,7 +159,9 @@ class SACPolicy(ContinuousPolicy):
             return np.tanh(mean)
         return np.tanh(mean + self._std(outputs) * self.generator.standard_normal(mean.shape, dtype=np.float32))
 
-    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    def proba_step(
+        self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Means and standard deviations of actions before squashing, [B, n] each."""
         outputs = self.act_outputs(obs)
         return outputs[:, : self.n_actions], self._std(outputs)
@@ -175,7 +184,7 @@ class FeedForwardPolicy(FeedForwardNetworks, SACPolicy):
 
     def __init__(
         self,
-        sess: Any,
+        sess: None,
         ob_space: gymnasium.Space,
         ac_space: gymnasium.spaces.Box,
         n_env: int = 1,
@@ -188,7 +197,7 @@ class FeedForwardPolicy(FeedForwardNetworks, SACPolicy):
         reg_weight: float = 0.0,
         layer_norm: bool = False,
         act_fun: ActFun = tf.nn.relu,
-        **kwargs: Any,
+        **kwargs: object,
     ) -> None:
         super().__init__(
             sess,

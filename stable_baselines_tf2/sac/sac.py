@@ -23,6 +23,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
+from stable_baselines_tf2.common.noise import ActionNoise
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, polyak_average
@@ -90,7 +93,7 @@ class SAC(ContinuousControlModel):
     def __init__(
         self,
         policy: type[SACPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         learning_rate: float | Callable[[float], float] = 3e-4,
         buffer_size: int = 50000,
@@ -102,7 +105,7 @@ class SAC(ContinuousControlModel):
         target_update_interval: int = 1,
         gradient_steps: int = 1,
         target_entropy: str | float = "auto",
-        action_noise: Any = None,
+        action_noise: ActionNoise | None = None,
         random_exploration: float = 0.0,
         verbose: int = 0,
         tensorboard_log: str | None = None,
@@ -248,7 +251,7 @@ class SAC(ContinuousControlModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 4,
         tb_log_name: str = "SAC",
         reset_num_timesteps: bool = True,

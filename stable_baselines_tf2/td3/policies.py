@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import register_policy
 from stable_baselines_tf2.common.tf_layers import dense
@@ -41,11 +42,11 @@ class TD3Policy(ContinuousPolicy):
         """
         raise NotImplementedError(f"{type(self).__name__} must override make_critics()")
 
-    def step(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def step(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> np.ndarray:
         """Actions between -1 and 1, [B, n], for raw observations [B, …]."""
         return self.act_outputs(obs)
 
-    def proba_step(self, obs: Any, state: Any = None, mask: Any = None) -> np.ndarray:
+    def proba_step(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> np.ndarray:
         """The same as `step`: the policy is deterministic."""
         return self.step(obs, state, mask)
 

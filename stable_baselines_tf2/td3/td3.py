@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
+from stable_baselines_tf2.common.noise import ActionNoise
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
@@ -94,7 +97,7 @@ class TD3(ContinuousControlModel):
     def __init__(
         self,
         policy: type[TD3Policy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         learning_rate: float | Callable[[float], float] = 3e-4,
         buffer_size: int = 50000,
@@ -104,7 +107,7 @@ class TD3(ContinuousControlModel):
         batch_size: int = 128,
         tau: float = 0.005,
         policy_delay: int = 2,
-        action_noise: Any = None,
+        action_noise: ActionNoise | None = None,
         target_policy_noise: float = 0.2,
         target_noise_clip: float = 0.5,
         random_exploration: float = 0.0,
@@ -230,7 +233,7 @@ class TD3(ContinuousControlModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int | None = 4,
         tb_log_name: str = "TD3",
         reset_num_timesteps: bool = True,

@@ -15,7 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
@@ -97,7 +99,7 @@ class TRPO(ParallelActorCriticRLModel):
     def __init__(
         self,
         policy: type[ActorCriticPolicy] | str,
-        env: Any,
+        env: EnvLike | None,
         gamma: float = 0.99,
         timesteps_per_batch: int = 1024,
         max_kl: float = 0.01,
@@ -311,7 +313,7 @@ class TRPO(ParallelActorCriticRLModel):
     def learn(
         self,
         total_timesteps: int,
-        callback: Any = None,
+        callback: MaybeCallback = None,
         log_interval: int = 100,
         tb_log_name: str = "TRPO",
         reset_num_timesteps: bool = True,

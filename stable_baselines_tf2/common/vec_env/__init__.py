@@ -53,7 +53,7 @@ def unwrap_vec_normalize(env: Any) -> VecNormalize | None:
     return next(_normalizations(env), None)
 
 
-def sync_envs_normalization(env: Any, eval_env: Any) -> None:
+def sync_envs_normalization(env: Any, eval_env: VecEnv) -> None:
     """Copies the running statistics of the training environment to the evaluation environment.
 
     Args:

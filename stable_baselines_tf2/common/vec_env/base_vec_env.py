@@ -11,6 +11,7 @@ from typing import Any
 import cloudpickle
 import gymnasium
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.tile_images import tile_images
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
@@ -63,7 +64,7 @@ class VecEnv(ABC):
         """
 
     @abstractmethod
-    def step_async(self, actions: Any) -> None:
+    def step_async(self, actions: ArrayLike) -> None:
         """Starts a step; `step_wait` gets its results.
 
         Args:
@@ -99,7 +100,7 @@ class VecEnv(ABC):
         """
 
     @abstractmethod
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: Indices = None) -> None:
         """Sets an attribute of the environments, in the wrapper that has it.
 
         Args:
@@ -110,7 +111,7 @@ class VecEnv(ABC):
 
     @abstractmethod
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+        self, method_name: str, *method_args: object, indices: Indices = None, **method_kwargs: object
     ) -> list[Any]:
         """Calls a method of the environments.
 
@@ -135,7 +136,7 @@ class VecEnv(ABC):
             The seed of each environment.
         """
 
-    def step(self, actions: Any) -> StepResult:
+    def step(self, actions: ArrayLike) -> StepResult:
         """Takes one step in every environment.
 
         Args:
@@ -245,7 +246,7 @@ class VecEnvWrapper(VecEnv):
             venv.action_space if action_space is None else action_space,
         )
 
-    def step_async(self, actions: Any) -> None:
+    def step_async(self, actions: ArrayLike) -> None:
         self.venv.step_async(actions)
 
     @abstractmethod
@@ -271,11 +272,11 @@ class VecEnvWrapper(VecEnv):
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         return self.venv.get_attr(attr_name, indices)
 
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: Indices = None) -> None:
         self.venv.set_attr(attr_name, value, indices)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+        self, method_name: str, *method_args: object, indices: Indices = None, **method_kwargs: object
     ) -> list[Any]:
         return self.venv.env_method(method_name, *method_args, indices=indices, **method_kwargs)
 
@@ -340,5 +341,5 @@ class CloudpickleWrapper:
 _NOTHING = object()
 
 
-def _class_name(thing: Any) -> str:
+def _class_name(thing: object) -> str:
     return f"{type(thing).__module__}.{type(thing).__qualname__}"

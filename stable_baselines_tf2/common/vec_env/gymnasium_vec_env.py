@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
 
@@ -56,7 +57,7 @@ class GymnasiumVecEnv(VecEnv):
         self._next_seed: int | None = None
         self._actions: Any = None
 
-    def step_async(self, actions: Any) -> None:
+    def step_async(self, actions: ArrayLike) -> None:
         self._actions = np.asarray(actions, dtype=self.vector_env.action_space.dtype)
 
     def step_wait(self) -> StepResult:
@@ -112,7 +113,7 @@ class GymnasiumVecEnv(VecEnv):
             values = [getattr(self.vector_env, attr_name)] * self.num_envs
         return [values[index] for index in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: Indices = None) -> None:
         core: Any = self.vector_env.unwrapped
         if not isinstance(core, (SyncVectorEnv, AsyncVectorEnv)):
             if indices is not None:
@@ -127,7 +128,7 @@ class GymnasiumVecEnv(VecEnv):
         core.set_attr(attr_name, values)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+        self, method_name: str, *method_args: object, indices: Indices = None, **method_kwargs: object
     ) -> list[Any]:
         core: Any = self.vector_env.unwrapped
         if isinstance(core, SyncVectorEnv):
@@ -139,7 +140,7 @@ class GymnasiumVecEnv(VecEnv):
             raise NotImplementedError(f"{core} calls methods of all environments together: leave out indices")
         return list(core.call(method_name, *method_args, **method_kwargs))
 
-    def _reset_finished(self, obs: Any, dones: np.ndarray) -> None:
+    def _reset_finished(self, obs: ArrayLike, dones: np.ndarray) -> None:
         """Puts first observations of new episodes where episodes are finished."""
         first = self.vector_env.reset(options=_Options(reset_mask=dones.copy()))[0]
         going_on = ~dones
@@ -172,7 +173,7 @@ class _Options(dict):
     episodes that go on.
     """
 
-    def pop(self, *arguments: Any) -> Any:
+    def pop(self, *arguments: object) -> Any:
         return self.get(*arguments)
 
 
@@ -184,7 +185,7 @@ def _arrays(obs: Any) -> list[np.ndarray]:
     return [obs]
 
 
-def _copy(obs: Any) -> Any:
+def _copy(obs: ArrayLike) -> Any:
     """A copy that no later step can change."""
     if isinstance(obs, dict):
         return {key: _copy(part) for key, part in obs.items()}

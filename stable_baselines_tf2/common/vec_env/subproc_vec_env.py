@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import gymnasium
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import (
     AlreadySteppingError,
@@ -145,21 +146,21 @@ class SubprocVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         return self._ask("get_attr", attr_name, indices)
 
-    def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
+    def set_attr(self, attr_name: str, value: object, indices: Indices = None) -> None:
         self._ask("set_attr", (attr_name, value), indices)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
+        self, method_name: str, *method_args: object, indices: Indices = None, **method_kwargs: object
     ) -> list[Any]:
         return self._ask("env_method", (method_name, method_args, method_kwargs), indices)
 
-    def _ask(self, command: str, data: Any, indices: Indices = None) -> list[Any]:
+    def _ask(self, command: str, data: object, indices: Indices = None) -> list[Any]:
         targets = [range(self.num_envs)[index] for index in self._get_indices(indices)]
         for index in targets:
             self._send(index, command, data)
         return self._collect(targets)
 
-    def _send(self, index: int, command: str, data: Any) -> None:
+    def _send(self, index: int, command: str, data: object) -> None:
         if self.closed:
             raise RuntimeError("this SubprocVecEnv is closed")
         try:
@@ -296,7 +297,7 @@ def _worker(remote: Connection, parent_remote: Connection, make: Any, setup: lis
         remote.close()
 
 
-def _step(env: gymnasium.Env, action: Any) -> tuple[Any, Any, bool, dict[str, Any]]:
+def _step(env: gymnasium.Env, action: ArrayLike) -> tuple[Any, Any, bool, dict[str, Any]]:
     """Steps one environment under the rules of `VecEnv`."""
     obs, reward, terminated, truncated, info = step_result(env.step(action))
     done = bool(terminated or truncated)

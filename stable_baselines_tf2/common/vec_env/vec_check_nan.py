@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
 
@@ -29,7 +30,7 @@ class VecCheckNan(VecEnvWrapper):
         self._observations: Any = None
         self._user_warned = False
 
-    def step_async(self, actions: Any) -> None:
+    def step_async(self, actions: ArrayLike) -> None:
         self._check("the model", f"its last observations were\n{self._observations}", actions=actions)
         self._actions = actions
         self.venv.step_async(actions)
@@ -60,7 +61,7 @@ class VecCheckNan(VecEnvWrapper):
             raise ValueError(message)
         warnings.warn(message, UserWarning, stacklevel=4)
 
-    def _findings(self, name: str, value: Any) -> list[str]:
+    def _findings(self, name: str, value: object) -> list[str]:
         """Says which environments hold NaN or infinity in a value, an array or a dict or tuple of arrays."""
         if isinstance(value, dict):
             return [finding for key, part in value.items() for finding in self._findings(f"{name}[{key!r}]", part)]

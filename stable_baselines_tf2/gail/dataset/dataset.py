@@ -321,7 +321,7 @@ def _prepare(
 ) -> None:
     """Fills a queue with minibatches, None at the end of each pass, and the exception where it fails."""
 
-    def put(item: Any) -> bool:
+    def put(item: object) -> bool:
         while not stop.is_set():
             with contextlib.suppress(queue.Full):
                 into.put(item, timeout=0.1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.gym_compat import render_env, speaks_old_gym
 from stable_baselines_tf2.migration.gym.utils import seeding
@@ -18,7 +20,7 @@ OldStep = tuple[Any, Any, bool, dict[str, Any]]
 class _OrModern(ABCMeta):
     """``isinstance`` is also true for objects of the class in gymnasium that took a class's place."""
 
-    def __instancecheck__(cls, instance: Any) -> bool:
+    def __instancecheck__(cls, instance: object) -> bool:
         modern = vars(cls).get("_modern")
         return super().__instancecheck__(instance) or (modern is not None and isinstance(instance, modern))
 
@@ -42,10 +44,10 @@ class Env(metaclass=_OrModern):
         return self._np_random
 
     @np_random.setter
-    def np_random(self, generator: Any) -> None:
+    def np_random(self, generator: np.random.Generator) -> None:
         self._np_random = generator
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """Takes a step; to be overridden.
 
         Args:
@@ -56,7 +58,7 @@ class Env(metaclass=_OrModern):
         """
         raise NotImplementedError
 
-    def reset(self, *, seed: int | None = None, **kwargs: Any) -> Any:
+    def reset(self, *, seed: int | None = None, **kwargs: object) -> Any:
         """Starts an episode and returns its first observation; to be overridden.
 
         What is here only sets `np_random` by ``seed``, for environments in the manner of gym 0.22 to 0.25.
@@ -116,7 +118,7 @@ class GoalEnv(Env):
             self.seed(kwargs["seed"])
 
     @abstractmethod
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Mapping[str, Any]) -> Any:
         """The reward for reaching one goal while another was wanted."""
 
 
@@ -142,7 +144,7 @@ class ModernEnv(Env):
         """For `stable_baselines_tf2.envs.gym_compat.ensure_gymnasium`."""
         return self._env
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`; ``info["TimeLimit.truncated"]`` tells that a time limit alone ended the episode."""
         obs, reward, terminated, truncated, info = self._env.step(action)
         if truncated:
@@ -159,7 +161,7 @@ class ModernEnv(Env):
         self._env.reset(seed=used)
         return [used]
 
-    def render(self, mode: str = "human", **kwargs: Any) -> Any:
+    def render(self, mode: str = "human", **kwargs: object) -> Any:
         """Renders in any of the environment's modes."""
         return render_env(self._env, mode)
 
@@ -191,7 +193,7 @@ class ModernEnv(Env):
             raise AttributeError(name)
         return self._env.get_wrapper_attr(name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         self._env.set_wrapper_attr(name, value)
 
     def __str__(self) -> str:
@@ -207,7 +209,7 @@ class Wrapper(Env):
 
     _modern: ClassVar[type] = gymnasium.Wrapper
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self, env: gymnasium.Env) -> None:
         self.env = as_old(env)
         self.action_space = self.env.action_space
         self.observation_space = self.env.observation_space
@@ -230,7 +232,7 @@ class Wrapper(Env):
         return self.env.np_random
 
     @np_random.setter
-    def np_random(self, generator: Any) -> None:
+    def np_random(self, generator: np.random.Generator) -> None:
         self.env.np_random = generator
 
     @classmethod
@@ -238,15 +240,15 @@ class Wrapper(Env):
         """The name of the class."""
         return cls.__name__
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`."""
         return self.env.step(action)
 
-    def reset(self, **kwargs: Any) -> Any:
+    def reset(self, **kwargs: object) -> Any:
         """See `Env.reset`."""
         return self.env.reset(**kwargs)
 
-    def render(self, mode: str = "human", **kwargs: Any) -> Any:
+    def render(self, mode: str = "human", **kwargs: object) -> Any:
         """See `Env.render`."""
         return self.env.render(mode, **kwargs)
 
@@ -258,7 +260,7 @@ class Wrapper(Env):
         """See `Env.seed`."""
         return self.env.seed(seed)
 
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Mapping[str, Any]) -> Any:
         """See `GoalEnv.compute_reward`."""
         return self.env.compute_reward(achieved_goal, desired_goal, info)
 
@@ -278,16 +280,16 @@ class ObservationWrapper(Wrapper):
 
     _modern = gymnasium.ObservationWrapper
 
-    def reset(self, **kwargs: Any) -> Any:
+    def reset(self, **kwargs: object) -> Any:
         """See `Env.reset`."""
         return self.observation(self.env.reset(**kwargs))
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`."""
         obs, reward, done, info = self.env.step(action)
         return self.observation(obs), reward, done, info
 
-    def observation(self, observation: Any) -> Any:
+    def observation(self, observation: ArrayLike) -> Any:
         """What the observation becomes; to be overridden."""
         raise NotImplementedError
 
@@ -297,12 +299,12 @@ class RewardWrapper(Wrapper):
 
     _modern = gymnasium.RewardWrapper
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`."""
         obs, reward, done, info = self.env.step(action)
         return obs, self.reward(reward), done, info
 
-    def reward(self, reward: Any) -> Any:
+    def reward(self, reward: float) -> Any:
         """What the reward becomes; to be overridden."""
         raise NotImplementedError
 
@@ -312,20 +314,20 @@ class ActionWrapper(Wrapper):
 
     _modern = gymnasium.ActionWrapper
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`."""
         return self.env.step(self.action(action))
 
-    def action(self, action: Any) -> Any:
+    def action(self, action: ArrayLike) -> Any:
         """What the action becomes; to be overridden."""
         raise NotImplementedError
 
-    def reverse_action(self, action: Any) -> Any:
+    def reverse_action(self, action: ArrayLike) -> Any:
         """Undoes ``action``; to be overridden."""
         raise NotImplementedError
 
 
-def as_old(env: Any) -> Any:
+def as_old(env: gymnasium.Env) -> Any:
     """Gives an environment the interface of old gym.
 
     Args:

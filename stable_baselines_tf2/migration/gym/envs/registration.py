@@ -28,7 +28,7 @@ _OUTDATED = {
 }  # arguments of register() in some version of gym
 
 
-def make(id: str | EnvSpec, **kwargs: Any) -> Any:
+def make(id: str | EnvSpec, **kwargs: object) -> Any:
     """Makes an environment.
 
     Args:
@@ -65,7 +65,7 @@ def register(id: str, entry_point: Any = None, **kwargs: Any) -> None:
     gymnasium.register(id, partial(_create, entry_point), disable_env_checker=True, **known)
 
 
-def _create(entry_point: str | Callable[..., Any], **kwargs: Any) -> gymnasium.Env:
+def _create(entry_point: str | Callable[..., Any], **kwargs: object) -> gymnasium.Env:
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
     return ensure_gymnasium(creator(**kwargs))
 

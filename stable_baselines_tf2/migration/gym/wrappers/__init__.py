@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 from gymnasium import spaces, wrappers
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env
 from stable_baselines_tf2.migration.gym.core import ObservationWrapper, OldStep, Wrapper, as_old
@@ -49,7 +50,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'gym.wrappers' has no attribute {name!r}")
     modern = getattr(wrappers, _MODERN[name])
 
-    def wrap(env: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrap(env: gymnasium.Env, *args: object, **kwargs: object) -> Any:
         kwargs = {_KEYWORDS.get(key, key): value for key, value in kwargs.items()}
         if name == "TransformObservation" and len(args) < 2:
             kwargs.setdefault("observation_space", None)  # the space stays
@@ -68,14 +69,14 @@ class TimeLimit(Wrapper):
         max_episode_steps: number of steps; by default what the environment was registered with.
     """
 
-    def __init__(self, env: Any, max_episode_steps: int | None = None) -> None:
+    def __init__(self, env: gymnasium.Env, max_episode_steps: int | None = None) -> None:
         super().__init__(env)
         if max_episode_steps is None and self.env.spec is not None:
             max_episode_steps = self.env.spec.max_episode_steps
         self._max_episode_steps = max_episode_steps
         self._elapsed_steps: int | None = None
 
-    def step(self, action: Any) -> OldStep:
+    def step(self, action: ArrayLike) -> OldStep:
         """See `Env.step`."""
         if self._elapsed_steps is None:
             raise gymnasium.error.ResetNeeded("the environment needs a reset() before this step()")
@@ -86,7 +87,7 @@ class TimeLimit(Wrapper):
             done = True
         return obs, reward, done, info
 
-    def reset(self, **kwargs: Any) -> Any:
+    def reset(self, **kwargs: object) -> Any:
         """See `Env.reset`."""
         self._elapsed_steps = 0
         return self.env.reset(**kwargs)
@@ -103,7 +104,7 @@ class FlattenDictWrapper(ObservationWrapper):
         ValueError: the observations have no such part.
     """
 
-    def __init__(self, env: Any, dict_keys: Any) -> None:
+    def __init__(self, env: gymnasium.Env, dict_keys: Any) -> None:
         super().__init__(env)
         self.dict_keys = list(dict_keys)
         parts = getattr(self.observation_space, "spaces", {})
@@ -138,7 +139,7 @@ class Monitor(Wrapper):
 
     def __init__(
         self,
-        env: Any,
+        env: gymnasium.Env,
         directory: str | os.PathLike,
         video_callable: Callable[[int], bool] | bool | None = None,
         force: bool = False,
