@@ -10,7 +10,6 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from stable_baselines_tf2 import A2C, PPO2
-from stable_baselines_tf2.common import policies
 from stable_baselines_tf2.common.policies import (
     ActorCriticPolicy,
     FeedForwardPolicy,
@@ -22,6 +21,7 @@ from stable_baselines_tf2.common.policies import (
 from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear
 from stable_baselines_tf2.core.acting import CompiledActor, NumpyActor
 from stable_baselines_tf2.core.naming import variable_scope
+from stable_baselines_tf2.core.policy_registry import policies_of
 from tests.helpers import box
 from tests.on_policy_cases import random_env, same
 
@@ -30,7 +30,7 @@ IMAGE = box(24, 24, 3, low=0, high=255, dtype=np.uint8)
 
 @pytest.fixture(autouse=True)
 def registry(monkeypatch):
-    known = policies._policy_registry
+    known = policies_of
     monkeypatch.setitem(known, ActorCriticPolicy, dict(known[ActorCriticPolicy]))
 
 

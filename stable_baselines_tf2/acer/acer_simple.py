@@ -25,6 +25,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
+from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.acting import CompiledActor
@@ -32,7 +33,7 @@ from stable_baselines_tf2.core.checks import check_choice, check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, clip_by_global_norm, polyak_average
 from stable_baselines_tf2.core.parameters import FlatWeights
-from stable_baselines_tf2.core.phases import (
+from stable_baselines_tf2.core.phases import (, Statistics
     Batch,
     CompiledPhase,
     PhaseResult,
@@ -209,7 +210,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         if self.env is not None and self.replay_ratio:
             self.replay_buffer = self.make_replay_buffer()
 
-    def use_env(self, env: Any) -> None:
+    def use_env(self, env: VecEnv) -> None:
         super().use_env(env)
         if self.replay_buffer is not None and self.replay_buffer.n_env != env.num_envs:
             self.replay_buffer = None
@@ -307,15 +308,8 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             "norm_grads": tf.norm(gradient),
         }
         if self.trust_region:
-            statistics |= {
-                "norm_grads_q": tf.norm(gradient_q),
-                "norm_grads_policy": tf.norm(gradient_policy),
-                "avg_norm_grads_f": avg_norm(kept),
-                "avg_norm_k": avg_norm(k),
-                "avg_norm_g": avg_norm(gain),
-                "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
-                "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
-            }
+            statistics |= {"norm_grads_q": tf.norm(gradient_q), "norm_grads_policy": tf.norm(gradient_policy)}
+            statistics |= trust_region_statistics(gain, kept, k, adjustment)
         statistics["advantage"] = tf.reduce_mean(q_target - v)
         gradient = clip_by_global_norm(gradient, self.max_grad_norm)
         vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
@@ -432,6 +426,24 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         progress_bar: bool = False,
     ) -> ACER:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
+
+
+def trust_region_statistics(gain: Tensor, kept: Tensor, k: Tensor, adjustment: Tensor) -> Statistics:
+    """What is logged of the trust region.
+
+    Args:
+        gain: gradient of the gain by the probabilities, [B, n].
+        kept: what the trust region leaves of it, [B, n].
+        k: gradient of the divergence from the average policy, [B, n].
+        adjustment: multiple of ``k`` that is taken away, [B].
+    """
+    return {
+        "avg_norm_grads_f": avg_norm(kept),
+        "avg_norm_k": avg_norm(k),
+        "avg_norm_g": avg_norm(gain),
+        "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
+        "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
+    }
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.core.replay import check_memory, checked_array, is_ring_state
 
 Sequences = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -28,7 +29,7 @@ class Buffer:
         MemoryError: the observations would need more than this machine's memory.
     """
 
-    def __init__(self, env: Any, n_steps: int, size: int = 50000) -> None:
+    def __init__(self, env: VecEnv, n_steps: int, size: int = 50000) -> None:
         self.n_env, self.n_steps = env.num_envs, n_steps
         self.n_batch = self.n_env * n_steps
         self.size = int(size) // n_steps  # rollouts
@@ -37,7 +38,7 @@ class Buffer:
         self.next_idx = 0
         self.num_in_buffer = 0
         space = env.observation_space
-        self._obs_shape = tuple(space.shape)
+        self._obs_shape = tuple(space.shape or ())
         n_bytes = int(np.prod(self._obs_shape)) * np.dtype(space.dtype).itemsize
         n_observations = self.size * self.n_env * (n_steps + 1)
         check_memory(n_observations * n_bytes, f"a replay buffer of {size} steps of {self.n_env} environments")

@@ -88,7 +88,7 @@ class BitFlippingEnv(gymnasium.Env):
         success = reward == 0
         return obs, reward, success, not success and self.current_step >= self.max_steps, {"is_success": success}
 
-    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, _info: Any) -> Any:
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, _info: object) -> Any:
         """Reward of reaching one goal while another was wanted.
 
         Args:

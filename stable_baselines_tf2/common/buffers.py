@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.segment_tree import MinSegmentTree, SumSegmentTree
+from stable_baselines_tf2.common.vec_env import VecNormalize
 from stable_baselines_tf2.core.replay import (
     SHARED_BYTES,
     Observations,
@@ -122,7 +123,7 @@ class ReplayBuffer:
     def sample(
         self,
         batch_size: int,
-        env: Any = None,
+        env: VecNormalize | None = None,
         *,
         generator: np.random.Generator | None = None,
         **_kwargs: object,
@@ -149,7 +150,7 @@ class ReplayBuffer:
         n_batches, batch_size = _positive_integer("n_batches", n_batches), _positive_integer("batch_size", batch_size)
         return self._draw(n_batches * batch_size, generator).reshape(n_batches, batch_size)
 
-    def gather(self, idxes: np.ndarray, env: Any = None) -> tuple[np.ndarray, ...]:
+    def gather(self, idxes: np.ndarray, env: VecNormalize | None = None) -> tuple[np.ndarray, ...]:
         """Reads transitions.
 
         Args:
@@ -350,7 +351,7 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self,
         batch_size: int,
         beta: float = 0,
-        env: Any = None,
+        env: VecNormalize | None = None,
         *,
         generator: np.random.Generator | None = None,
     ) -> tuple[np.ndarray, ...]:

@@ -8,6 +8,7 @@ Probability's.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -102,7 +103,7 @@ class CategoricalProbabilityDistribution(ProbabilityDistribution):
 class MultiCategoricalProbabilityDistribution(ProbabilityDistribution):
     """Several independent choices, from their logits side by side, [B, sum(nvec)]."""
 
-    def __init__(self, nvec: Any, flat: Tensor) -> None:
+    def __init__(self, nvec: Sequence[int] | np.ndarray, flat: Tensor) -> None:
         self.flat = flat
         self.nvec = [int(n) for n in nvec]
         self.categoricals = [CategoricalProbabilityDistribution(part) for part in tf.split(flat, self.nvec, axis=-1)]
@@ -236,11 +237,11 @@ class ProbabilityDistributionType:
         """TensorFlow type of the actions."""
         raise NotImplementedError
 
-    def param_placeholder(self, prepend_shape: Any, name: str | None = None) -> tf.TensorSpec:
+    def param_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> tf.TensorSpec:
         """Specification of a tensor of parameters, with leading axes ``prepend_shape``."""
         return tf.TensorSpec([*prepend_shape, *self.param_shape()], tf.float32, name=name)
 
-    def sample_placeholder(self, prepend_shape: Any, name: str | None = None) -> tf.TensorSpec:
+    def sample_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> tf.TensorSpec:
         """Specification of a tensor of actions, with leading axes ``prepend_shape``."""
         return tf.TensorSpec([*prepend_shape, *self.sample_shape()], self.sample_dtype(), name=name)
 
@@ -276,7 +277,7 @@ class CategoricalProbabilityDistributionType(ProbabilityDistributionType):
 class MultiCategoricalProbabilityDistributionType(ProbabilityDistributionType):
     """For a MultiDiscrete space with ``n_vec`` choices."""
 
-    def __init__(self, n_vec: Any) -> None:
+    def __init__(self, n_vec: Sequence[int] | np.ndarray) -> None:
         self.n_vec = [int(n) for n in n_vec]
         if min(self.n_vec, default=0) < 1:
             raise ValueError(f"n_vec: every part needs one choice or more, not {self.n_vec}")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +40,7 @@ class MpiAdam:
         beta2: float = 0.999,
         epsilon: float = 1e-08,
         scale_grad_by_procs: bool = True,
-        comm: object = None,
+        comm: MPI.Comm | None = None,
         sess: None = None,
     ):
         self.var_list = list(var_list)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 import math
 from collections.abc import Sequence
 
@@ -12,7 +17,7 @@ from stable_baselines_tf2.core import distributed
 
 
 def mpi_mean(
-    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: object = None, keepdims: bool = False
+    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: MPI.Comm | None = None, keepdims: bool = False
 ) -> tuple[np.ndarray, int]:
     """Mean over an axis and over all processes.
 
@@ -38,7 +43,7 @@ def mpi_mean(
 
 
 def mpi_moments(
-    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: object = None, keepdims: bool = False
+    arr: ArrayLike, axis: int | Sequence[int] = 0, comm: MPI.Comm | None = None, keepdims: bool = False
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Mean and standard deviation over an axis and over all processes.
 

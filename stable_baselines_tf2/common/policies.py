@@ -22,8 +22,10 @@ from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, lstm
 from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
-from stable_baselines_tf2.core.checks import GRAPH_ADVICE, layer_size
+from stable_baselines_tf2.core.checks import GRAPH_ADVICE, check_extraction, layer_size
 from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
+from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
     BernoulliSampler,
     CategoricalSampler,
@@ -452,14 +454,6 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
         return self._initial_state
 
 
-def check_extraction(feature_extraction: str, kwargs: dict[str, Any]) -> None:
-    """Raises ValueError for an unknown kind of network, or arguments that only networks of images have."""
-    if feature_extraction not in ("cnn", "mlp"):
-        raise ValueError(f"feature_extraction must be 'cnn' or 'mlp', not {feature_extraction!r}")
-    if feature_extraction == "mlp" and kwargs:
-        raise ValueError(f"unknown keyword arguments for an MLP policy: {sorted(kwargs)}")
-
-
 class LstmPolicy(RecurrentActorCriticPolicy):
     """A policy with a long short-term memory.
 
@@ -702,43 +696,5 @@ class MlpLnLstmPolicy(_NamedLstmPolicy):
     _fixed = {"feature_extraction": "mlp", "layer_norm": True}
 
 
-def get_policy_from_name(base_policy_type: type[BasePolicy], name: str) -> type[BasePolicy]:
-    """The policy class that is registered under a name.
-
-    Args:
-        base_policy_type: the kind of policy that an algorithm uses.
-        name: e.g. ``"MlpPolicy"``.
-
-    Raises:
-        ValueError: there is no such policy; the message lists those that are.
-    """
-    known = _policy_registry.get(base_policy_type)
-    if known is None:
-        raise ValueError(f"no policies are registered for {base_policy_type.__name__}")
-    if name not in known:
-        raise ValueError(f"policy: {name!r} is unknown; there are {', '.join(sorted(known))}")
-    return known[name]
-
-
-def register_policy(name: str, policy: type[BasePolicy]) -> None:
-    """Lets a policy be asked for by name.
-
-    Args:
-        name: the name.
-        policy: a subclass of one of the base policies.
-
-    Raises:
-        ValueError: the name is taken, or the class belongs to no kind of policy.
-    """
-    bases = [base for base in policy.__mro__ if issubclass(base, BasePolicy) and "of_many_kinds" not in vars(base)]
-    if not bases:
-        raise ValueError(f"policy: {policy.__name__} is no subclass of ActorCriticPolicy or another kind of policy")
-    known = _policy_registry.setdefault(bases[-1], {})
-    if name in known:
-        raise ValueError(f"name: {name!r} is already registered, for {known[name].__name__}")
-    known[name] = policy
-
-
-_policy_registry: dict[type[BasePolicy], dict[str, type[BasePolicy]]] = {}
 for _policy in (CnnPolicy, CnnLstmPolicy, CnnLnLstmPolicy, MlpPolicy, MlpLstmPolicy, MlpLnLstmPolicy):
     register_policy(_policy.__name__, _policy)

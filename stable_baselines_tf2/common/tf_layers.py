@@ -31,7 +31,7 @@ class ortho_init:
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
 
-    def __call__(self, shape: Sequence[int], dtype: object = None, partition_info: Any = None) -> np.ndarray:
+    def __call__(self, shape: Sequence[int], dtype: object = None, partition_info: object = None) -> np.ndarray:
         """A weight array; all axes but the last count as inputs.
 
         Raises:
@@ -68,7 +68,14 @@ class _Conv(keras.layers.Layer):
     """Two-dimensional convolution with a bias for each filter."""
 
     def __init__(
-        self, name: str, n_filters: int, filter_size: Any, stride: Any, pad: str, init_scale: float, one_dim_bias: bool
+        self,
+        name: str,
+        n_filters: int,
+        filter_size: int | Sequence[int],
+        stride: int | Sequence[int],
+        pad: str,
+        init_scale: float,
+        one_dim_bias: bool,
     ) -> None:
         super().__init__(name=name)
         self.n_filters, self.init_scale, self.one_dim_bias, self.pad = n_filters, init_scale, one_dim_bias, pad

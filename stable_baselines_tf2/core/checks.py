@@ -60,3 +60,11 @@ def layer_size(argument: str, size: object) -> int:
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ValueError(f"{argument}: a layer size must be a positive integer, not {size!r}")
     return int(size)
+
+
+def check_extraction(feature_extraction: str, kwargs: dict[str, Any]) -> None:
+    """Raises ValueError for an unknown kind of network, or arguments that only networks of images have."""
+    if feature_extraction not in ("cnn", "mlp"):
+        raise ValueError(f"feature_extraction must be 'cnn' or 'mlp', not {feature_extraction!r}")
+    if feature_extraction == "mlp" and kwargs:
+        raise ValueError(f"unknown keyword arguments for an MLP policy: {sorted(kwargs)}")

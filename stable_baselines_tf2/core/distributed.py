@@ -7,6 +7,11 @@ or where the program has imported it already. Functions take an optional communi
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
 import os
 import sys
 from types import ModuleType, TracebackType
@@ -35,7 +40,7 @@ def _launched() -> bool:
     return any(os.environ.get(name, "1") != "1" for name in LAUNCHER_VARIABLES)
 
 
-def communicator(comm: object = None) -> Any:
+def communicator(comm: MPI.Comm | None = None) -> Any:
     """``comm`` itself if there is one, ``COMM_WORLD`` where MPI is in use, otherwise None.
 
     Raises:
@@ -46,19 +51,19 @@ def communicator(comm: object = None) -> Any:
     return comm
 
 
-def rank(comm: Any = None) -> int:
+def rank(comm: MPI.Comm | None = None) -> int:
     """Number of this process, from 0."""
     comm = communicator(comm)
     return 0 if comm is None else comm.Get_rank()
 
 
-def size(comm: Any = None) -> int:
+def size(comm: MPI.Comm | None = None) -> int:
     """Number of processes."""
     comm = communicator(comm)
     return 1 if comm is None else comm.Get_size()
 
 
-def allreduce_sum(array: ArrayLike, comm: Any = None) -> np.ndarray:
+def allreduce_sum(array: ArrayLike, comm: MPI.Comm | None = None) -> np.ndarray:
     """Element-wise sum of every process's array; the same new array in each of them."""
     local = np.array(array, order="C")
     comm = communicator(comm)
@@ -69,7 +74,7 @@ def allreduce_sum(array: ArrayLike, comm: Any = None) -> np.ndarray:
     return total
 
 
-def allreduce_mean(array: ArrayLike, comm: object = None) -> np.ndarray:
+def allreduce_mean(array: ArrayLike, comm: MPI.Comm | None = None) -> np.ndarray:
     """Element-wise mean of every process's array; the same new array in each of them."""
     return allreduce_sum(array, comm) / size(comm)
 
@@ -91,13 +96,13 @@ def allreduce_mean_tensor(tensor: Tensor) -> Any:
     return tensor if n_processes == 1 else allreduce_sum_tensor(tensor) / n_processes
 
 
-def allgather(value: object, comm: Any = None) -> list[Any]:
+def allgather(value: object, comm: MPI.Comm | None = None) -> list[Any]:
     """What every process passed, ordered by rank."""
     comm = communicator(comm)
     return [value] if comm is None else comm.allgather(value)
 
 
-def broadcast(array: ArrayLike, root: int = 0, comm: Any = None) -> np.ndarray:
+def broadcast(array: ArrayLike, root: int = 0, comm: MPI.Comm | None = None) -> np.ndarray:
     """The array of process ``root``, as a new array in each process; all must pass the same shape and dtype."""
     result = np.array(array, order="C")
     comm = communicator(comm)
@@ -106,7 +111,7 @@ def broadcast(array: ArrayLike, root: int = 0, comm: Any = None) -> np.ndarray:
     return result
 
 
-def any_of(flag: bool, comm: object = None) -> bool:
+def any_of(flag: bool, comm: MPI.Comm | None = None) -> bool:
     """Whether some process passed True."""
     return bool(allreduce_sum(np.float32(flag), comm) > 0)
 
@@ -129,7 +134,7 @@ def _end_all(error_type: type[BaseException], error: BaseException, trace: Trace
     communicator().Abort(1)
 
 
-def barrier(comm: Any = None) -> None:
+def barrier(comm: MPI.Comm | None = None) -> None:
     """Waits until every process has come here."""
     comm = communicator(comm)
     if comm is not None:

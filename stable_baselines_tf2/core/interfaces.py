@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sized
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from stable_baselines_tf2.core.archive import PathOrFile
+
+if TYPE_CHECKING:  # callbacks do without TensorFlow
+    pass
 
 
 class Predictor(Protocol):
@@ -57,7 +62,7 @@ class CallbackModel(Predictor, Protocol):
     def get_env(self) -> Any:
         """The environment it is trained on."""
 
-    def save(self, save_path: Any) -> None:
+    def save(self, save_path: PathOrFile) -> None:
         """Writes it to a file."""
 
 

@@ -40,7 +40,7 @@ class NamedNetwork(keras.Model):
         with keras.StatelessScope(state_mapping=mapping), keras.name_scope(self.name), self._named.active():
             yield
 
-    def with_weights(self, vector: Tensor, *inputs: Any) -> Any:
+    def with_weights(self, vector: Tensor, *inputs: Tensor) -> Any:
         """`call` with the weights taken from a flat vector, differentiable in it; for use in compiled functions."""
         with self.using(vector):
             return self.call(*inputs)

@@ -14,7 +14,7 @@ import tensorflow as tf
 Tensor = Any
 
 
-def normalize(x: Tensor, gain: Any, bias: Any, epsilon: float = 1e-5) -> Tensor:
+def normalize(x: Tensor, gain: Tensor, bias: Tensor, epsilon: float = 1e-5) -> Tensor:
     """Zero mean and unit variance over the last axis, then a gain and a bias."""
     mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
     return (x - mean) * tf.math.rsqrt(variance + epsilon) * gain + bias

@@ -8,9 +8,10 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
+from numpy.typing import ArrayLike
 
 FLUSH_SECONDS = 5.0  # how far behind someone who watches the training may be
 HISTOGRAM_BUCKETS = 30
@@ -47,7 +48,7 @@ class EventWriter:
         point = self._summary.Value
         self.add_summary(self._summary(value=[point(tag=t, simple_value=float(v)) for t, v in values.items()]), step)
 
-    def histogram(self, tag: str, values: Any, step: int) -> None:
+    def histogram(self, tag: str, values: ArrayLike, step: int) -> None:
         """Writes the distribution of an array's finite values."""
         from tensorboard.plugins.histogram.metadata import create_summary_metadata
         from tensorboard.util.tensor_util import make_tensor_proto
@@ -69,7 +70,7 @@ class EventWriter:
 
         self.add_summary(text_pb(tag, text), step)
 
-    def add_summary(self, summary: Any, global_step: int | None = None) -> None:
+    def add_summary(self, summary: Message, global_step: int | None = None) -> None:
         """Writes a summary message; scripts of TensorFlow 1 call this with a ``tf.Summary``.
 
         Args:

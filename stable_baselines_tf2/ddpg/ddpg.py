@@ -137,7 +137,7 @@ class DDPG(ContinuousControlModel):
         env: EnvLike | None,
         gamma: float = 0.99,
         memory_policy: object = None,
-        eval_env: Any = None,
+        eval_env: EnvLike | None = None,
         nb_train_steps: int = 50,
         nb_rollout_steps: int = 100,
         nb_eval_steps: int = 100,
@@ -184,7 +184,8 @@ class DDPG(ContinuousControlModel):
         if memory_limit is not None:
             warnings.warn("memory_limit is outdated; use buffer_size", DeprecationWarning, stacklevel=2)
             buffer_size = memory_limit
-        self.gamma, self.tau, self.eval_env = gamma, tau, eval_env
+        self.gamma, self.tau = gamma, tau
+        self.eval_env: Any = eval_env  # vectorized, once the model is built
         self.nb_train_steps, self.nb_rollout_steps, self.nb_eval_steps = nb_train_steps, nb_rollout_steps, nb_eval_steps
         self.param_noise, self.param_noise_adaption_interval = param_noise, param_noise_adaption_interval
         self.action_noise, self.random_exploration = action_noise, random_exploration

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
-from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.deepq.build_graph import build_act, build_train
 from stable_baselines_tf2.deepq.dqn import DQN
 from stable_baselines_tf2.deepq.policies import CnnPolicy, LnCnnPolicy, LnMlpPolicy, MlpPolicy

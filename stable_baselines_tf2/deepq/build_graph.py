@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import gymnasium
 
@@ -11,8 +11,8 @@ def build_act(
     q_func: object,
     ob_space: gymnasium.Space,
     ac_space: gymnasium.Space,
-    stochastic_ph: Any,
-    update_eps_ph: Any,
+    stochastic_ph: object,
+    update_eps_ph: object,
     sess: None,
 ) -> NoReturn:
     """Built the graph that acts; use a policy's ``step()``.
@@ -27,7 +27,7 @@ def build_train(
     q_func: object,
     ob_space: gymnasium.Space,
     ac_space: gymnasium.Space,
-    optimizer: Any,
+    optimizer: object,
     sess: None,
     grad_norm_clipping: float | None = None,
     gamma: float = 1.0,
@@ -35,7 +35,7 @@ def build_train(
     scope: str = "deepq",
     reuse: bool | None = None,
     param_noise: bool = False,
-    param_noise_filter_func: Any = None,
+    param_noise_filter_func: object = None,
     full_tensorboard_log: bool = False,
 ) -> NoReturn:
     """Built the graph that trains; use ``DQN``, whose update is its method ``gradient_step``.

@@ -14,14 +14,13 @@ from stable_baselines_tf2.common.policies import (
     NUMPY_WEIGHT_LIMIT,
     ActFun,
     BasePolicy,
-    check_extraction,
     nature_cnn,
     register_policy,
 )
 from stable_baselines_tf2.common.tf_layers import conv_to_fc, fully_connected, layer_normalization, numbered
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
-from stable_baselines_tf2.core.checks import layer_size
+from stable_baselines_tf2.core.checks import check_extraction, layer_size
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
 from stable_baselines_tf2.envs.spaces import space_kind

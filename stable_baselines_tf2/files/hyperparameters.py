@@ -20,9 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.noise import noise_from_dict, noise_to_dict
-from stable_baselines_tf2.common.policies import BasePolicy, _policy_registry, nature_cnn
+from stable_baselines_tf2.common.policies import BasePolicy, nature_cnn
 from stable_baselines_tf2.common.schedules import schedule_from_dict, schedule_to_dict
 from stable_baselines_tf2.core.archive import SERIALIZED, arrays_to_bytes, bytes_to_array, bytes_to_arrays
+from stable_baselines_tf2.core.policy_registry import policies_of
 from stable_baselines_tf2.envs.spaces import space_from_dict, space_to_dict
 from stable_baselines_tf2.files.pickle_objects import loads
 from stable_baselines_tf2.files.pickle_tree import UnsafePickle
@@ -63,7 +64,7 @@ def _decode_class(description: dict[str, Any]) -> type:
             importlib.import_module(module)
         found = getattr(sys.modules.get(module), name, None)
     else:
-        registered = (policy for family in _policy_registry.values() for policy in family.values())
+        registered = (policy for family in policies_of.values() for policy in family.values())
         found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
         found = found or getattr(sys.modules.get(module), name, None)
     if found is None or not _is_ours(found):

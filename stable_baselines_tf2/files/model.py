@@ -15,7 +15,7 @@ import numpy as np
 
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, read_archive
 from stable_baselines_tf2.files import legacy_model
-from stable_baselines_tf2.files.hyperparameters import load_trusted, raise_unrestored, read_data
+from stable_baselines_tf2.files.hyperparameters import data_to_json, load_trusted, raise_unrestored, read_data
 from stable_baselines_tf2.files.registry import ALGORITHMS, PACKAGE
 
 WeightValues = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
@@ -67,6 +67,18 @@ def _is_model_of(cls: type, named: str, data: Mapping[str, Any]) -> bool:
     found = getattr(sys.modules.get(module), name, None)
     wrapped = data.get("model_class")  # by HER
     return any(isinstance(other, type) and issubclass(other, cls) for other in (found, wrapped))
+
+
+def check_policy_kwargs(data: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Compares the arguments of the policy, which decide about its weights, with those of the file.
+
+    Raises:
+        ValueError: ``changes`` gives others.
+    """
+    if "policy_kwargs" in changes and data_to_json(changes["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
+        raise ValueError(
+            f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {changes['policy_kwargs']}"
+        )
 
 
 def read_parameters(load_path: PathOrFile) -> Any:

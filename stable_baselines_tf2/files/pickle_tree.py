@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pickletools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,8 +102,26 @@ def parse(content: bytes) -> Parsed:
         raise UnsafePickle(f"it is damaged: {shown(error)}") from error
 
 
+# Opcodes that push their argument, and those that push something new.
+_PUSH_ARGUMENT = frozenset(
+    (
+        *("BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"),
+        *("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
+    )
+)
+_PUSH_NEW: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": Pairs,
+    "EMPTY_SET": lambda: Call(Global("builtins", "set"), ([],)),
+}
+
+
 class _Machine:
-    """The stack machine for which a pickle is the program, with notes in place of deeds."""
+    """The stack machine for which a pickle is the program; it records calls instead of executing them."""
 
     def __init__(self) -> None:
         self.stack: list[Any] = []
@@ -112,6 +131,9 @@ class _Machine:
 
     def step(self, name: str, argument: Any) -> None:
         push = self.stack.append
+        if name in _PUSH_ARGUMENT or name in _PUSH_NEW:
+            push(argument if name in _PUSH_ARGUMENT else _PUSH_NEW[name]())
+            return
         match name:
             case "BINGET" | "LONG_BINGET":
                 push(self.memo[argument])
@@ -119,40 +141,24 @@ class _Machine:
                 self.memo[len(self.memo)] = self.stack[-1]
             case "BINPUT" | "LONG_BINPUT":
                 self.memo[argument] = self.stack[-1]
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "LONG4" | "BINFLOAT":
-                push(argument)
-            case "SHORT_BINUNICODE" | "BINUNICODE" | "BINUNICODE8" | "SHORT_BINBYTES" | "BINBYTES" | "BINBYTES8":
-                push(argument)
             case "BYTEARRAY8":
                 push(bytes(argument))
-            case "NONE":
-                push(None)
-            case "NEWTRUE" | "NEWFALSE":
-                push(name == "NEWTRUE")
             case "MARK":
                 self.outer.append(self.stack)
                 self.stack = []
-            case "EMPTY_TUPLE":
-                push(())
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 push(tuple(self._take(int(name[-1]))))
             case "TUPLE":
                 items = self._since_mark()
                 self.stack.append(tuple(items))
-            case "EMPTY_LIST":
-                push([])
             case "APPEND":
                 self._extend(self._take(1))
             case "APPENDS":
                 self._extend(self._since_mark())
-            case "EMPTY_DICT":
-                push(Pairs())
             case "SETITEM":
                 self._set_items(self._take(2))
             case "SETITEMS":
                 self._set_items(self._since_mark())
-            case "EMPTY_SET":
-                push(Call(Global("builtins", "set"), ([],)))
             case "ADDITEMS":
                 items = self._since_mark()
                 self._call().items.extend(items)

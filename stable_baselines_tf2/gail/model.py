@@ -27,6 +27,7 @@ from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, 
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
+from stable_baselines_tf2.gail.dataset.dataset import ExpertDataset
 from stable_baselines_tf2.models.cloning import expert_arrays
 from stable_baselines_tf2.models.training import Training
 from stable_baselines_tf2.trpo_mpi.trpo_mpi import TRPO
@@ -72,7 +73,7 @@ class GAIL(TRPO):
         self,
         policy: type[ActorCriticPolicy] | str,
         env: EnvLike | None,
-        expert_dataset: Any = None,
+        expert_dataset: ExpertDataset | None = None,
         hidden_size_adversary: int = 100,
         adversary_entcoeff: float = 1e-3,
         g_step: int = 3,
@@ -84,7 +85,7 @@ class GAIL(TRPO):
     ) -> None:
         super().__init__(policy, env, verbose=verbose, _init_setup_model=False, **kwargs)
         self.using_gail = True
-        self.expert_dataset = expert_dataset
+        self.expert_dataset: Any = expert_dataset
         self.hidden_size_adversary, self.adversary_entcoeff = hidden_size_adversary, adversary_entcoeff
         self.g_step, self.d_step, self.d_stepsize = g_step, d_step, d_stepsize
         self.reward_giver: Any = None  # the discriminator

@@ -291,15 +291,13 @@ class HER(BaseRLModel):
         return her
 
 
-def _flat_env(env: Any, verbose: int) -> Any:
+def _flat_env(env: EnvLike | HERGoalEnvWrapper, verbose: int) -> Any:
     """A goal environment, whatever the user gave, as a vectorized one with flat observations.
 
     Raises:
-        ValueError: it is none, or inside of a wrapper.
+        ValueError: it is not a goal environment, or inside of a wrapper.
     """
-    if isinstance(env, HERGoalEnvWrapper):
-        env = env.env
-    vec_env = as_vec_env(env, verbose)
+    vec_env = as_vec_env(env.env if isinstance(env, HERGoalEnvWrapper) else env, verbose)
     if isinstance(vec_env, VecEnvWrapper):
         raise ValueError(f"env: HER takes environments that are not inside of a VecEnvWrapper, not {type(vec_env)}")
     return HERGoalEnvWrapper(vec_env)

@@ -192,7 +192,7 @@ class HindsightExperienceReplayWrapper:
         return self.env.convert_obs_to_dict(next_obs if self.relabel_last else obs)["achieved_goal"]
 
     def _relabelled(
-        self, episode: Sequence[np.ndarray], infos: Sequence[Any], steps: np.ndarray, goals: Any, index: int
+        self, episode: Sequence[np.ndarray], infos: Sequence[Any], steps: np.ndarray, goals: np.ndarray, index: int
     ) -> list[np.ndarray]:
         """Copies of the transitions at ``steps`` [B] that have other goals [B, …]; none of them ends an episode."""
         obs, actions, rewards, next_obs, dones = (column[steps] for column in episode)

@@ -33,6 +33,7 @@ from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_class
 from stable_baselines_tf2.files.model import (
     ALGORITHM,
     WeightValues,
+    check_policy_kwargs,
     full_name,
     named_weights,
     read_model,
@@ -194,11 +195,7 @@ class BaseRLModel(ABC):
         self.use_env(env)
 
     def check_can_learn(self) -> None:
-        """Prepares a training.
-
-        Raises:
-            ValueError: there is no environment.
-        """
+        """Prepares a training; raises ValueError where there is no environment."""
         if self.env is None:
             raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
         if self.episode_reward is None:
@@ -400,11 +397,7 @@ class BaseRLModel(ABC):
 
     @staticmethod
     def require_built(network: Network | None) -> Network:
-        """The network, if there is one.
-
-        Raises:
-            ValueError: the model has not been built.
-        """
+        """The network; raises ValueError where the model has not been built."""
         if network is None:
             raise ValueError("the model has not been built; call setup_model() first")
         return network
@@ -664,10 +657,7 @@ class BaseRLModel(ABC):
         kwargs: dict[str, Any],
     ) -> Model:
         """The model that `read_model` found in a file; for the arguments see `load`."""
-        if "policy_kwargs" in kwargs and data_to_json(kwargs["policy_kwargs"]) != data_to_json(data["policy_kwargs"]):
-            raise ValueError(
-                f"policy_kwargs must equal those of the file, {data['policy_kwargs']}, not {kwargs['policy_kwargs']}"
-            )
+        check_policy_kwargs(data, kwargs)
         construct: Callable[..., Any] = cls  # an algorithm's constructor, which takes more than the one here
         model = construct(policy=data["policy"], env=None, _init_setup_model=False)
         unknown = sorted(set(kwargs) - set(vars(model)))

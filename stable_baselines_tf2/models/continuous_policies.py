@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.common.policies import NUMPY_WEIGHT_LIMIT, ActFun, BasePolicy, check_extraction, nature_cnn
+from stable_baselines_tf2.common.policies import NUMPY_WEIGHT_LIMIT, ActFun, BasePolicy, nature_cnn
 from stable_baselines_tf2.common.tf_layers import conv_to_fc, dense, mlp, numbered
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
-from stable_baselines_tf2.core.checks import layer_size
+from stable_baselines_tf2.core.checks import check_extraction, layer_size
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space

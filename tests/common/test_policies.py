@@ -10,6 +10,7 @@ import tensorflow as tf
 from gymnasium import spaces
 
 from stable_baselines_tf2.common import policies as lib
+from stable_baselines_tf2.core.policy_registry import policies_of
 from stable_baselines_tf2.envs.spaces import space_from_dict
 from tests.helpers import box
 from tests.on_policy_cases import ALGORITHMS, random_env
@@ -231,7 +232,7 @@ def test_policy_names():
 
 
 def test_registering(monkeypatch):
-    monkeypatch.setitem(lib._policy_registry, lib.ActorCriticPolicy, dict(lib._policy_registry[lib.ActorCriticPolicy]))
+    monkeypatch.setitem(policies_of, lib.ActorCriticPolicy, dict(policies_of[lib.ActorCriticPolicy]))
 
     class Mine(lib.FeedForwardPolicy):
         pass
@@ -240,5 +241,5 @@ def test_registering(monkeypatch):
     assert lib.get_policy_from_name(lib.ActorCriticPolicy, "Mine") is Mine
     with pytest.raises(ValueError, match="'Mine' is already registered"):
         lib.register_policy("Mine", Mine)
-    with pytest.raises(ValueError, match="int is no subclass of ActorCriticPolicy"):
+    with pytest.raises(ValueError, match="int is not a subclass of ActorCriticPolicy"):
         lib.register_policy("Other", int)

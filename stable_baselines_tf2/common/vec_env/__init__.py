@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
+import gymnasium
+
 from stable_baselines_tf2.common.vec_env.base_vec_env import (
     AlreadySteppingError,
     CloudpickleWrapper,
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 
-def unwrap_vec_normalize(env: Any) -> VecNormalize | None:
+def unwrap_vec_normalize(env: VecEnv | gymnasium.Env | None) -> VecNormalize | None:
     """Finds the outermost normalization of an environment.
 
     Args:
@@ -73,7 +75,7 @@ def sync_envs_normalization(env: Any, eval_env: VecEnv) -> None:
         target.ret_rms = deepcopy(source.ret_rms)
 
 
-def _normalizations(env: Any) -> Iterator[VecNormalize]:
+def _normalizations(env: VecEnv | gymnasium.Env | None) -> Iterator[VecNormalize]:
     while isinstance(env, VecEnvWrapper):
         if isinstance(env, VecNormalize):
             yield env

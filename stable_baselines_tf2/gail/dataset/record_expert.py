@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
@@ -19,7 +20,7 @@ from stable_baselines_tf2.envs.spaces import space_kind
 def generate_expert_traj(
     model: Any,
     save_path: str | os.PathLike | None = None,
-    env: Any = None,
+    env: VecEnv | gymnasium.Env | None = None,
     n_timesteps: int = 0,
     n_episodes: int = 100,
     image_folder: str = "recorded_images",

@@ -43,7 +43,7 @@ def make(id: str | EnvSpec, **kwargs: object) -> Any:
     return as_old(env_ids.make(env_id, **kwargs))
 
 
-def register(id: str, entry_point: Any = None, **kwargs: Any) -> None:
+def register(id: str, entry_point: str | Callable[..., Any] | None = None, **kwargs: Any) -> None:
     """Makes an environment known under an id, to this library and to gymnasium.
 
     Args:
@@ -65,7 +65,7 @@ def register(id: str, entry_point: Any = None, **kwargs: Any) -> None:
     gymnasium.register(id, partial(_create, entry_point), disable_env_checker=True, **known)
 
 
-def _create(entry_point: str | Callable[..., Any], **kwargs: object) -> gymnasium.Env:
+def _create(entry_point: Any, **kwargs: object) -> gymnasium.Env:
     creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
     return ensure_gymnasium(creator(**kwargs))
 

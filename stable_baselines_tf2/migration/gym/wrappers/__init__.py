@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -104,7 +104,7 @@ class FlattenDictWrapper(ObservationWrapper):
         ValueError: the observations have no such part.
     """
 
-    def __init__(self, env: gymnasium.Env, dict_keys: Any) -> None:
+    def __init__(self, env: gymnasium.Env, dict_keys: Sequence[str]) -> None:
         super().__init__(env)
         self.dict_keys = list(dict_keys)
         parts = getattr(self.observation_space, "spaces", {})
