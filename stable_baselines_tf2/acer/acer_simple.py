@@ -33,10 +33,11 @@ from stable_baselines_tf2.core.checks import check_choice, check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, clip_by_global_norm, polyak_average
 from stable_baselines_tf2.core.parameters import FlatWeights
-from stable_baselines_tf2.core.phases import (, Statistics
+from stable_baselines_tf2.core.phases import (
     Batch,
     CompiledPhase,
     PhaseResult,
+    Statistics,
     TrainingState,
     consecutive_steps,
 )
