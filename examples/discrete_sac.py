@@ -6,7 +6,8 @@ actions the expectations over actions are sums. Each gradient step lowers
     L_Q = Σ_i E[(Q_i(s, a) - y)²],   y = r + γ (1 - done) Σ_a' π(a'|s') (min_i Q'_i(s', a') - α log π(a'|s')),
     L_π = E[Σ_a π(a|s) (α log π(a|s) - min_i Q_i(s, a))],
 
-after which the weights of the target network Q' follow those of Q by a share τ. From the command line::
+after which the weights of the target network Q' follow those of Q by a soft update with the coefficient τ. From the
+command line::
 
     stable-baselines-tf2 train --algo examples/discrete_sac.py:DiscreteSAC --env CartPole-v1 -n 16000
 """

@@ -188,7 +188,7 @@ class CSVOutputFormat(KVWriter):
 
 
 class TensorBoardOutputFormat(KVWriter):
-    """TensorBoard scalars; rows are numbered from 1, values that are no numbers are left out.
+    """TensorBoard scalars; rows are numbered from 1, values that are not numbers are left out.
 
     Args:
         folder: the folder of the event file, created where missing.
@@ -428,7 +428,7 @@ def configure(folder: str | os.PathLike | None = None, format_strs: Sequence[str
             csv. On MPI ranks other than 0: ``OPENAI_LOG_FORMAT_MPI``, or else log, with the rank in the file names.
 
     Raises:
-        TypeError: ``folder`` is no path.
+        TypeError: ``folder`` is not a path.
         ValueError: a format is unknown.
     """
     if folder is None:

@@ -236,7 +236,7 @@ def test_files_that_are_cut_off(model, unchanged, tmp_path):
     for length in [*range(0, len(content), 101), len(content) - 1, len(content) - 22]:
         (tmp_path / "cut.zip").write_bytes(content[:length])
         for use in (PPO2.load, model.load_parameters):
-            with pytest.raises(ValueError, match=r"cut\.zip is no model file or is damaged") as caught:
+            with pytest.raises(ValueError, match=r"cut\.zip is not a model file or is damaged") as caught:
                 use(tmp_path / "cut")
         inner += "it holds ['model/" in str(caught.value)
     assert inner > 5  # such zips are valid: what is left ends with the parameters' own archive

@@ -35,24 +35,24 @@ class A2C(OneStepRLModel):
         n_steps: steps of each environment in a rollout.
         vf_coef: weight of the value loss.
         ent_coef: weight of the entropy in the loss.
-        max_grad_norm: largest norm of the gradient; None for no limit.
-        learning_rate: RMSProp's step size at the start.
+        max_grad_norm: maximum gradient norm (global clipping); None disables it.
+        learning_rate: RMSProp's learning rate at the start.
         alpha: decay of RMSProp's mean square.
         momentum: RMSProp's momentum.
         epsilon: RMSProp's epsilon, inside of the root.
-        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, or an unknown policy.
+        ValueError: an invalid argument, or an unknown policy.
     """
 
     saved = (

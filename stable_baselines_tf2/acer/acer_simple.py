@@ -61,9 +61,9 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         num_procs: outdated name of ``n_cpu_tf_sess``.
         q_coef: weight of the loss of action values.
         ent_coef: weight of the entropy in the loss; without effect within the trust region.
-        max_grad_norm: largest norm of the gradient; None for no limit.
-        learning_rate: RMSProp's step size at the start.
-        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        max_grad_norm: maximum gradient norm (global clipping); None disables it.
+        learning_rate: RMSProp's learning rate at the start.
+        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
         rprop_alpha: decay of RMSProp's mean square.
         rprop_epsilon: RMSProp's epsilon, inside of the root.
         buffer_size: steps of each environment that are kept for replay.
@@ -74,18 +74,18 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         alpha: decay of the average of the weights.
         delta: bound δ on the policy's move away from the average.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads; None, for all cores, is faster with images.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end. The value is that of the time at which it was collected.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated. The value is that of the time at which it was collected.
 
     Raises:
         NotImplementedError: continuous actions.
-        ValueError: an argument that makes no sense, other actions than Discrete, or an unknown policy.
+        ValueError: an invalid argument, other actions than Discrete, or an unknown policy.
         MemoryError: the replay buffer would be larger than this machine's memory.
 
     Warns:
@@ -324,7 +324,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             batches: one for each of K steps, at most ``steps_per_call``: obs [K, N · (T + 1), …], actions, rewards,
                 dones [K, N · T], mus [K, N · T, n]; with a recurrent policy also starts [K, N · (T + 1)] and, for all
                 steps, states [N, 2H].
-            learning_rate: step size.
+            learning_rate: learning rate.
         """
         n_steps = len(batches["rewards"])
         inputs: dict[str, np.ndarray | np.generic] = {

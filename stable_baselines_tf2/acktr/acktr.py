@@ -43,13 +43,13 @@ class ACKTR(OneStepRLModel):
         ent_coef: weight of the entropy in the loss.
         vf_coef: weight of the value loss.
         vf_fisher_coef: weight of the value function in the Fisher loss, whose gradients make the curvature.
-        learning_rate: step size at the start, for both kinds of steps.
-        max_grad_norm: largest norm of the gradient in the first ten updates; None for no limit.
+        learning_rate: learning rate at the start, for both kinds of steps.
+        max_grad_norm: maximum gradient norm (global clipping) in the first ten updates; None disables it.
         kfac_clip: trust region: largest approximate Kullback-Leibler divergence of a step.
-        lr_schedule: how the step size changes: a key of ``common.schedules.SCHEDULES``.
+        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         async_eigen_decomp: decompose the curvature in a thread while the next rollout is collected, for the update
             after it. Faster for large networks; results stay reproducible.
         kfac_update: updates between two decompositions of the curvature.
@@ -58,11 +58,11 @@ class ACKTR(OneStepRLModel):
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads, for the whole process.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, or an unknown policy.
+        ValueError: an invalid argument, or an unknown policy.
     """
 
     saved = (
@@ -234,7 +234,7 @@ class ACKTR(OneStepRLModel):
 
         Args:
             batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
-            learning_rate: step size.
+            learning_rate: learning rate.
             noise: standard normal numbers that sample the value function for its curvature, [B].
         """
         self.moments = self._decomposed(self.moments)

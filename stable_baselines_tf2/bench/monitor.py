@@ -168,7 +168,7 @@ class Monitor(gymnasium.Wrapper):
 
 
 class LoadMonitorResultsError(Exception):
-    """A folder has no monitor file, or a file in it is none."""
+    """A folder has no monitor file, or a file in it is not one."""
 
 
 def get_monitor_files(path: str | os.PathLike) -> list[str]:
@@ -216,5 +216,5 @@ def _read(name: str) -> tuple[float, pandas.DataFrame]:
                 frame = pandas.read_csv(file, index_col=None)
             frame["t"] = frame["t"].astype(float)
         except (ValueError, KeyError, TypeError) as error:  # JSON's and pandas' errors are ValueErrors
-            raise LoadMonitorResultsError(f"{name!r} is no monitor file: {error!r}") from error
+            raise LoadMonitorResultsError(f"{name!r} is not a monitor file: {error!r}") from error
     return start, frame

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise support.UsageError(f"{args.old} holds no model but: {found.kind}")
     name = args.algo or (found.algorithm or "").lower()
     if not name:
-        raise support.UsageError(f"{args.old} does not tell which algorithm it is of; give it with --algo")
+        raise support.UsageError(f"{args.old} does not name its algorithm; give it with --algo")
     algorithm = support.find_algorithm(name)
     with support.reported_as_usage():
         model = algorithm.load(args.old)

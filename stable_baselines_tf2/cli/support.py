@@ -52,7 +52,7 @@ def not_negative(text: str) -> int:
 
 
 def key_value(text: str) -> tuple[str, Any]:
-    """Reads ``key:value``, for argparse; a value that is no Python literal is a string."""
+    """Reads ``key:value``, for argparse; a value that is not a Python literal is a string."""
     key, separator, value = text.partition(":")
     if not (separator and key.isidentifier()):
         raise argparse.ArgumentTypeError(f"{text!r} is not of the form key:value")

@@ -113,7 +113,7 @@ class EpisodicLifeEnv(gymnasium.Wrapper):
         obs, reward, terminated, truncated, info = self.env.step(action)
         self.was_real_done = terminated or truncated
         lives = self._count_lives()
-        # Some games (Qbert) stay at 0 lives for some frames before they are over: that is no second loss.
+        # Some games (Qbert) stay at 0 lives for some frames before they are over: that is not another loss.
         if 0 < lives < self.lives:
             terminated = True
         self.lives = lives

@@ -15,7 +15,7 @@ class BitFlippingEnv(gymnasium.Env):
 
     Observations are dicts with ``observation`` and ``achieved_goal`` (both the current bits) and ``desired_goal``.
     The reward is 0 when the goal is reached, which terminates the episode, and -1 at every other step. Episodes are
-    truncated after ``max_steps`` steps. ``info["is_success"]`` tells whether the goal is reached.
+    truncated after ``max_steps`` steps. ``info["is_success"]``: whether the goal is reached.
 
     Args:
         n_bits: number of bits.

@@ -42,7 +42,7 @@ class ReplayBuffer:
 
     Raises:
         ValueError: ``size`` is not positive.
-        TypeError: ``size`` is no integer, or the observations cannot be kept in one array.
+        TypeError: ``size`` is not an integer, or the observations cannot be kept in one array.
         MemoryError: the full buffer would be larger than this machine's memory.
 
     Warns:

@@ -152,7 +152,7 @@ class DiagGaussianProbabilityDistribution(ProbabilityDistribution):
         return self.flat
 
     def mode(self) -> Tensor:
-        return self.mean  # out of the space's bounds at times; whoever acts clips
+        return self.mean  # out of the space's bounds at times; actions are clipped where they are taken
 
     def sample(self, noise: Tensor | None = None) -> Tensor:
         if noise is None:
@@ -368,7 +368,7 @@ def make_proba_dist_type(ac_space: gymnasium.Space) -> ProbabilityDistributionTy
 
     Raises:
         ValueError: the actions are arrays with another number of axes than one, or do not start at 0.
-        NotImplementedError: a space that is no Box, Discrete, MultiDiscrete or MultiBinary.
+        NotImplementedError: a space that is not a Box, Discrete, MultiDiscrete or MultiBinary.
     """
     spaces = gymnasium.spaces
     if np.any(getattr(ac_space, "start", 0)):

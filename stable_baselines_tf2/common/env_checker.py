@@ -1,4 +1,4 @@
-"""`check_env` tells what is wrong with an environment before an algorithm stumbles over it."""
+"""`check_env` reports what is wrong with an environment before an algorithm fails because of it."""
 
 from __future__ import annotations
 

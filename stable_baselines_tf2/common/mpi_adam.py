@@ -72,7 +72,7 @@ class MpiAdam:
 
         Args:
             local_grad: this process's gradient, flat as in `getflat`.
-            learning_rate: step size.
+            learning_rate: learning rate.
 
         Raises:
             ValueError: the gradient does not have as many entries as the variables.

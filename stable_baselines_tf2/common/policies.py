@@ -679,7 +679,7 @@ class CnnLnLstmPolicy(_NamedLstmPolicy):
 
 
 class MlpPolicy(_NamedFeedForwardPolicy):
-    """A dense policy: two layers of 64 in each branch unless told otherwise."""
+    """A dense policy: two layers of 64 in each branch by default."""
 
     _fixed = {"feature_extraction": "mlp"}
 

@@ -30,7 +30,7 @@ def traj_segment_generator(
         horizon: T, steps of a segment.
         reward_giver: gives rewards for observations and actions (``get_reward``), if ``gail`` is true.
         gail: learn from the rewards that ``reward_giver`` gives.
-        callback: a callback object, told of steps and segments.
+        callback: a callback object, called at steps and segments.
 
     Yields:
         ``observations``, ``actions``, ``rewards``, ``true_rewards`` (of the environment), ``vpred`` (values),

@@ -28,7 +28,7 @@ class SegmentTree:
         neutral_element: value that the operation ignores, which all items have at first, e.g. 0 for a sum.
 
     Raises:
-        ValueError: ``capacity`` is no power of two.
+        ValueError: ``capacity`` is not a power of two.
     """
 
     def __init__(self, capacity: int, operation: Callable[[Any, Any], Any], neutral_element: float):

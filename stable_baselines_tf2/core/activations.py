@@ -49,7 +49,7 @@ def resolve_activation(function: str | Callable[[Any], Any]) -> Activation:
         try:
             function = keras.activations.get(function)
         except ValueError as error:
-            raise ValueError(f"act_fun: {function!r} is no activation function of Keras") from error
+            raise ValueError(f"act_fun: {function!r} is not an activation function of Keras") from error
     if not callable(function):
         raise TypeError(f"act_fun must be a function of a tensor or the name of a Keras activation, not {function!r}")
     module = getattr(function, "__module__", "") or ""

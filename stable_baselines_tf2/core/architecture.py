@@ -33,7 +33,7 @@ def parse_net_arch(net_arch: Sequence[Any] | None, n_lstm: int | None = None) ->
         n_lstm: size of the LSTM; None where none is allowed.
 
     Raises:
-        ValueError: a part that is no size, a misplaced dictionary or LSTM, or a wrong number of LSTMs.
+        ValueError: a part that is not a size, a misplaced dictionary or LSTM, or a wrong number of LSTMs.
     """
     if isinstance(net_arch, str | bytes) or not isinstance(net_arch, Sequence):
         raise ValueError(f"net_arch must be a list of layer sizes and a dictionary, not {net_arch!r}")

@@ -26,7 +26,7 @@ import numpy as np
 
 PathOrFile = str | os.PathLike | IO[bytes]
 ENDINGS = ("", ".zip", ".pkl")  # that a path may lack, in the order in which they are tried
-MAX_EXPANSION = 20  # how many times the size of a file its contents may have; nobody compresses weights better ...
+MAX_EXPANSION = 20  # how many times the size of a file its contents may have; weights do not compress better ...
 ALWAYS_ALLOWED = 2**24  # ... but a few bytes may well be zeros
 CHUNK = 2**20  # bytes of an array that are read at a time
 MAX_DEPTH = 64  # of objects within objects among the hyperparameters, which have about ten
@@ -122,7 +122,7 @@ def read_archive(source: PathOrFile) -> Archive:
     Raises:
         FileNotFoundError: there is no such file.
         TypeError: ``source`` is neither a path nor a file object.
-        ValueError: the file is no model file, or it is damaged.
+        ValueError: the file is not a model file, or it is damaged.
     """
     with _opened(source) as (file, name):
         if file.read(1) == b"\x80":
@@ -132,7 +132,7 @@ def read_archive(source: PathOrFile) -> Archive:
             with open_zip(file) as members:
                 return _from_members(members)
         except Exception as error:  # zipfile, zlib, NumPy and JSON each have their own ways to refuse a file
-            raise ValueError(f"{name} is no model file or is damaged: {error}") from error
+            raise ValueError(f"{name} is not a model file or is damaged: {error}") from error
 
 
 def read_file(source: PathOrFile) -> tuple[bytes, str]:
@@ -191,7 +191,7 @@ def check_json(text: str) -> None:
     """Refuses hyperparameters that are nested too deep, or hold more pickles and arrays than could make sense.
 
     Raises:
-        ValueError: they do, or are no JSON.
+        ValueError: they do, or are not JSON.
     """
     try:
         level = [json.loads(text)]
@@ -221,7 +221,7 @@ def open_zip(content: bytes | IO[bytes], always_allowed: int = ALWAYS_ALLOWED) -
 
     Raises:
         ValueError: they are much larger than the zip, or compressed in an unusual way.
-        zipfile.BadZipFile: it is no zip.
+        zipfile.BadZipFile: it is not a zip.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     members, n_bytes = zipfile.ZipFile(file), file.seek(0, os.SEEK_END)
@@ -251,7 +251,7 @@ def bytes_to_array(content: bytes) -> np.ndarray:
     """The array of a hyperparameter, from the bytes of an npz file that was written without compression.
 
     Raises:
-        ValueError: the bytes are no npz file with an array.
+        ValueError: the bytes are not npz file with an array.
     """
     arrays = bytes_to_arrays(content, always_allowed=0)
     if "array" not in arrays:
@@ -274,11 +274,11 @@ def bytes_to_arrays(
         unpickle: what reads arrays of objects; these are refused if None.
 
     Raises:
-        ValueError: the bytes are no npz file, or hold objects that are refused.
+        ValueError: the bytes are not npz file, or hold objects that are refused.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     if file.read(2) != b"PK":
-        raise ValueError("damaged arrays: they are no npz file")
+        raise ValueError("damaged arrays: they are not npz file")
     try:
         with open_zip(file, always_allowed) as members:
             found = {info.filename.removesuffix(".npy"): info for info in members.infolist()}

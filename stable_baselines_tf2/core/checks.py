@@ -17,7 +17,7 @@ def check_number(name: str, value: object, low: float, high: float = np.inf, int
     """Checks a hyperparameter.
 
     Raises:
-        ValueError: ``value`` is no number (``integer``: no integer) from ``low`` to ``high``.
+        ValueError: ``value`` is not a number (``integer``: no integer) from ``low`` to ``high``.
     """
     kinds = (int, np.integer) if integer else (int, float, np.number)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
@@ -55,7 +55,7 @@ def layer_size(argument: str, size: object) -> int:
     """Checks one of the layer sizes in an argument.
 
     Raises:
-        ValueError: it is no positive integer.
+        ValueError: it is not a positive integer.
     """
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ValueError(f"{argument}: a layer size must be a positive integer, not {size!r}")

@@ -116,7 +116,7 @@ class Rollout:
         rewards, values, dones = (np.ascontiguousarray(array.T) for array in (self.rewards, self.values, self.dones))
         found = np.asarray(estimate(rewards, values, dones, self.last_values), np.float32)
         shape, expected = found.shape, (n_steps, n_envs)
-        if shape == expected and n_steps == n_envs > 1:  # a square tells nothing: look at one step less
+        if shape == expected and n_steps == n_envs > 1:  # a square shape shows nothing: compare one step less
             shape = np.shape(estimate(rewards[:-1], values[:-1], dones[:-1], values[-1]))
             expected = (n_steps - 1, n_envs)
         if shape != expected:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.core.types import Tensor
 
-# Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 tell it to the processes that they start.
+# Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 pass it to the processes that they start.
 LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
@@ -117,7 +117,7 @@ def any_of(flag: bool, comm: MPI.Comm | None = None) -> bool:
 
 
 def end_together() -> None:
-    """From now on an error that nobody handles ends all processes: the others would wait for this one for ever."""
+    """From now on an unhandled error ends all MPI workers: the others would wait for this one for ever."""
     if size() > 1 and sys.excepthook is not _end_all:
         global _own_excepthook
         _own_excepthook, sys.excepthook = sys.excepthook, _end_all

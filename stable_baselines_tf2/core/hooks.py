@@ -42,7 +42,7 @@ def check_hooks(cls: type, attributes: Iterable[str] = ()) -> None:
         attributes: class attributes that subclasses set, which are looked at as well.
 
     Raises:
-        TypeError: a name looks like that of a hook, and is none; the message says which are there. With `strict`
+        TypeError: a name looks like that of a hook, and is not one; the message lists them. With `strict`
             switched off it is a warning.
     """
     inherited = {name for base in cls.__mro__[1:] for name in vars(base)}

@@ -51,7 +51,7 @@ def named_layer(name: str, create: Callable[[], LayerT], kind: str = "") -> Laye
     Args:
         name: its name within the open variable scopes.
         create: makes it.
-        kind: tells layers of one name apart whose variables have different names (``fc1/w``, ``fc1/kernel``).
+        kind: distinguishes layers of one name whose variables have different names (``fc1/w``, ``fc1/kernel``).
 
     Raises:
         RuntimeError: no network is being called.

@@ -1,7 +1,7 @@
 """The weights of a network as one flat vector.
 
 A call into a compiled function pays for every variable that it touches. Training therefore keeps the weights in one
-vector that goes into the update and comes out of it; the Keras variables follow when somebody looks at them.
+vector that goes into the update and comes out of it; the Keras variables are updated before they are read.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Parameters:
         self.sync()
 
     def reread(self) -> None:
-        """Takes the values of the variables, which somebody has set."""
+        """Takes the values of the variables, after they have been set from outside."""
         self._vector, self._variables_behind = None, False
         self.version += 1
 

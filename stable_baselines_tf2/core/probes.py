@@ -1,6 +1,6 @@
 """What goes into and comes out of the layers of a network, for optimizers that need to know.
 
-Layers report every use of their weights with `report`, which does nothing unless somebody listens.
+Layers report every use of their weights with `report`, which does nothing unless `listen` is active.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def listen() -> Iterator[dict[int, Use]]:
 
 
 def listening() -> bool:
-    """Whether somebody listens, so that what only `report` needs has to be computed."""
+    """Whether `listen` is active, so that what only `report` needs has to be computed."""
     return bool(_listeners.stack)
 
 
@@ -67,7 +67,7 @@ def report(weights: object, outputs: Tensor, inputs: Tensor = None, bias: Tensor
 
 
 def copies(weights: object, like: Tensor) -> Any:
-    """A vector to apply to every row of a tensor: if somebody listens, as copies for each row, which are reported."""
+    """A vector to apply to every row of a tensor: if `listen` is active, as copies for each row, which are reported."""
     if not listening():
         return weights
     rows = tf.broadcast_to(tf.convert_to_tensor(weights), tf.shape(like))

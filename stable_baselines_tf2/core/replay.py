@@ -13,7 +13,7 @@ SHARED_BYTES = 1024  # from this size of an observation on, one that follows ano
 
 
 def system_memory() -> tuple[int, int] | None:
-    """Total and free memory of this machine in bytes; None where the system does not tell."""
+    """Total and free memory of this machine in bytes; None where the system does not report it."""
     try:
         with open("/proc/meminfo") as file:
             sizes = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in file)}
@@ -29,7 +29,7 @@ def system_memory() -> tuple[int, int] | None:
 
 
 def check_memory(n_bytes: int, what: str) -> None:
-    """Compares what is about to be allocated with what there is; silent where the system does not tell.
+    """Compares what is about to be allocated with what there is; does nothing where the system does not report it.
 
     Args:
         n_bytes: bytes needed once everything is filled.

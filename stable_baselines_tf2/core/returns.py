@@ -85,7 +85,7 @@ def generalized_advantage_estimation(
 
     ``delta_t = r_t + gamma * (1 - done_t) * v_tp1 - v_t`` and
     ``A_t = delta_t + gamma * lam * (1 - done_t) * A_tp1``,
-    where ``done_t`` tells whether the next step starts an episode.
+    where ``done_t`` is 1 if the next step starts an episode.
 
     Args:
         rewards: ``[T, ...]``.

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 FLUSH_SECONDS = 5.0  # how far behind someone who watches the training may be
 HISTOGRAM_BUCKETS = 30
-_file_numbers = itertools.count()  # tells writers apart that one process opens in one folder within a second
+_file_numbers = itertools.count()  # distinguishes writers that one process opens in one folder within a second
 
 
 class EventWriter:

@@ -2,7 +2,7 @@
 
 Each gradient step lowers the squared error of the critic, Q(s, a) - [r + γ (1 - done) Q'(s', π'(s'))], and raises
 Q(s, π(s)) by a step on the actor, over one batch from the replay buffer; both gradients are taken before either
-network changes. The older copies follow: θ' <- (1 - τ) θ' + τ θ.
+network changes. The target networks follow by soft updates: θ' <- (1 - τ) θ' + τ θ.
 
 Observations may be normalized by their running statistics, and the critic's output by those of its targets, while its
 last layer is rescaled so that what it says stays the same (Pop-Art, https://arxiv.org/abs/1602.07714). It explores by
@@ -70,7 +70,7 @@ class DDPG(ContinuousControlModel):
         param_noise: adaptive noise on the weights of the actor that acts; None for none.
         action_noise: noise on the actions; None for none.
         normalize_observations: normalize observations by their running mean and standard deviation.
-        tau: share τ by which the older copies follow in each gradient step.
+        tau: soft-update (Polyak) coefficient τ of the target networks.
         batch_size: transitions in each gradient step.
         param_noise_adaption_interval: gradient steps between two adaptations of the weights' noise.
         normalize_returns: let the critic value normalized returns.
@@ -78,27 +78,27 @@ class DDPG(ContinuousControlModel):
         observation_range: network inputs are clipped to this range (also without normalization).
         critic_l2_reg: factor of half the sum of the critic's squared weights in its loss.
         return_range: the critic's output and its target are clipped to this range, before normalization is undone.
-        actor_lr: Adam's step size for the actor.
-        critic_lr: Adam's step size for the critic.
-        clip_norm: largest norm of the gradient of each variable; None for no clipping.
+        actor_lr: Adam's learning rate for the actor.
+        critic_lr: Adam's learning rate for the critic.
+        clip_norm: maximum gradient norm of each variable; None disables clipping.
         reward_scale: factor of the rewards that are stored.
         render: show the environment at each step.
         render_eval: show the evaluation.
         memory_limit: the outdated name of ``buffer_size``; None to use that.
         buffer_size: transitions that the replay buffer keeps.
-        random_exploration: share of random actions.
+        random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of the batches (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
+        ValueError: an invalid argument, an unknown policy, or an action space that is not a bounded Box.
         TypeError: an argument of the wrong kind.
     """
 
@@ -199,7 +199,7 @@ class DDPG(ContinuousControlModel):
         self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
         self.bootstrap_timeouts = bootstrap_timeouts
 
-        self.target_policy: Any = None  # older copies of actor and critic
+        self.target_policy: Any = None  # the target networks
         self.param_noise_actor: Any = None  # the perturbed actor that acts, where there is one
         self.adaptive_param_noise_actor: Any = None  # another, which measures the effect of the noise
         self.obs_rms: RunningStatistics | None = None
@@ -208,7 +208,7 @@ class DDPG(ContinuousControlModel):
         self._observations: NormalizedObservations
         self._value_network: CompiledNetwork | None = None
         self._evaluation: _Evaluation | None = None
-        self._report: _Report | None = None  # what the next table tells; None where there are no tables
+        self._report: _Report | None = None  # what the next table shows; None where there are no tables
         if _init_setup_model:
             self.setup_model()
 
@@ -235,7 +235,7 @@ class DDPG(ContinuousControlModel):
         if not (self.param_noise is None or isinstance(self.param_noise, AdaptiveParamNoiseSpec)):
             raise TypeError(f"param_noise must be an AdaptiveParamNoiseSpec or None, not {self.param_noise!r}")
         if self.normalize_observations and space_kind(self.observation_space) not in ("Box", "MultiBinary"):
-            raise ValueError(f"normalize_observations: observations of {self.observation_space} are no quantities")
+            raise ValueError(f"normalize_observations: observations of {self.observation_space} are not quantities")
         if self.eval_env is not None:
             self.eval_env = self.wrap_env(self.eval_env)
             for kind in ("observation_space", "action_space"):
@@ -490,16 +490,16 @@ class DDPG(ContinuousControlModel):
     def _epoch(self, training: Training, history: EpisodeHistory, report: _Report) -> dict[str, Any]:
         """The table of some training phases; means over the processes, where there are several."""
         obs, actions = report.sample["obs"], report.sample["actions"]
-        told = {
+        measured = {
             "reference_Q": self.denormalized_q(self.policy_tf.value(obs, actions), self.ret_rms),
             "reference_actor_Q": self.critic_values(obs),
             "reference_action": self.policy_tf.step(obs),
             "rollout/actions": np.concatenate(report.actions),
         }
         if self._weight_noise is not None:
-            told["reference_perturbed_action"] = self.param_noise_actor.step(obs)
-        table = {f"{name}_mean": array.mean() for name, array in told.items()}
-        table |= {f"{name}_std": array.std() for name, array in told.items()}
+            measured["reference_perturbed_action"] = self.param_noise_actor.step(obs)
+        table = {f"{name}_mean": array.mean() for name, array in measured.items()}
+        table |= {f"{name}_std": array.std() for name, array in measured.items()}
         for name, sums in (("ret_rms", self.ret_rms), ("obs_rms", self.obs_rms)):
             if sums is not None:
                 table |= {f"{name}_mean": sums.mean.mean(), f"{name}_std": sums.std.mean()}
@@ -536,7 +536,7 @@ class DDPG(ContinuousControlModel):
 
 @dataclasses.dataclass
 class _Report:
-    """What the next table tells, gathered since the last one."""
+    """What the next table shows, gathered since the last one."""
 
     sample: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch, the same for all tables
     last_update: int = 0  # training phases before

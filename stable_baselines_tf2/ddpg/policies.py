@@ -108,7 +108,7 @@ class LnCnnPolicy(CnnVariant, LayerNormVariant, FeedForwardPolicy):
 
 
 class MlpPolicy(MlpVariant, FeedForwardPolicy):
-    """Dense networks: two hidden layers of 64 unless told otherwise."""
+    """Dense networks: two hidden layers of 64 by default."""
 
 
 class LnMlpPolicy(MlpVariant, LayerNormVariant, FeedForwardPolicy):

@@ -1,4 +1,4 @@
-"""Names under which TensorFlow 1's graphs were built. There are none any more: they say where to look instead."""
+"""Names under which TensorFlow 1's graphs were built. They have been removed, and say where to look instead."""
 
 from __future__ import annotations
 

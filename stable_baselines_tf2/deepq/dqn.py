@@ -1,8 +1,8 @@
 """Deep Q-learning (Mnih et al. 2013, https://arxiv.org/abs/1312.5602), with its extensions.
 
 Each gradient step lowers the Huber loss of Q(s, a) - [r + γ (1 - done) Q'(s', a')] over a batch from the replay buffer,
-where Q' is an older copy of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are clipped
-for each variable. It explores by random actions, or by noise on the weights.
+where Q' is the target network of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are
+clipped for each variable. It explores by random actions, or by noise on the weights.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class DQN(OffPolicyRLModel):
         policy: a DQN policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's learning rate.
         buffer_size: transitions that the replay buffer keeps.
-        exploration_fraction: part of the training over which the share of random actions falls.
-        exploration_final_eps: share of random actions afterwards.
-        exploration_initial_eps: share of random actions at the start.
+        exploration_fraction: fraction of training over which ε is annealed.
+        exploration_final_eps: exploration probability ε afterwards.
+        exploration_initial_eps: exploration probability ε at the start.
         train_freq: environment steps between two gradient steps.
         batch_size: transitions in each gradient step.
         double_q: choose the next action by the current network (https://arxiv.org/abs/1509.06461).
         learning_starts: environment steps before the first gradient step.
-        target_network_update_freq: environment steps between two updates of the older copy.
+        target_network_update_freq: environment steps between two updates of the target network.
         prioritized_replay: draw transitions by their errors (https://arxiv.org/abs/1511.05952).
         prioritized_replay_alpha: exponent of the priorities: 0 draws evenly.
         prioritized_replay_beta0: exponent of the importance weights at the start; it rises to 1.
@@ -62,16 +62,16 @@ class DQN(OffPolicyRLModel):
         param_noise: explore by noise on the weights instead of random actions (https://arxiv.org/abs/1706.01905).
         n_cpu_tf_sess: TensorFlow's threads.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of each batch (slow, large).
         seed: seed of all random generators.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, an unknown policy, or an action space that is not Discrete.
+        ValueError: an invalid argument, an unknown policy, or an action space that is not Discrete.
     """
 
     saved = (

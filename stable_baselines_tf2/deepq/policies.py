@@ -145,7 +145,7 @@ class FeedForwardPolicy(DQNPolicy):
         kwargs: further arguments of the ``cnn_extractor``.
 
     Raises:
-        ValueError: unknown arguments, or sizes that are none.
+        ValueError: unknown arguments, or sizes that are not positive integers.
     """
 
     def __init__(
@@ -288,7 +288,7 @@ class LnCnnPolicy(_NamedPolicy):
 
 
 class MlpPolicy(_NamedPolicy):
-    """A dense network: two hidden layers of 64 in each stream unless told otherwise."""
+    """A dense network: two hidden layers of 64 in each stream by default."""
 
     _fixed = {"feature_extraction": "mlp", "layer_norm": False}
 

@@ -19,7 +19,7 @@ _PACKAGES = (  # ids, the module that registers them, how to install it
     ),
     (r"(MiniGrid|BabyAI)-", "minigrid", "minigrid"),
 )
-# What the suffixes of Atari ids meant, told by arguments of the ids of today.
+# What the suffixes of Atari ids meant, as arguments of the ids of today.
 _ATARI = re.compile(r"(?P<game>[A-Z]\w*?)(?P<ram>-ram)?(?P<kind>NoFrameskip|Deterministic)?-v(?P<version>[04])$")
 _FRAMES: dict[str | None, Any] = {"NoFrameskip": 1, "Deterministic": 4, None: (2, 5)}
 
@@ -70,7 +70,7 @@ def current_id(env_id: str) -> CurrentId:
 
 
 def make(env_id: str, **kwargs: object) -> gymnasium.Env:
-    """``gymnasium.make`` that also understands old ids; a warning tells where another environment takes their place.
+    """``gymnasium.make`` that also understands old ids; a warning names an environment that replaces another.
 
     Args:
         env_id: the id, in any version.
@@ -86,7 +86,7 @@ def make(env_id: str, **kwargs: object) -> gymnasium.Env:
     current = current_id(env_id)
     if current.id != env_id:
         warnings.warn(
-            f"{env_id} is no more: {current.id} takes its place; its rewards, observations or dynamics may differ",
+            f"{env_id} has been replaced by {current.id}; its rewards, observations or dynamics may differ",
             stacklevel=2,
         )
     elif env_id not in gymnasium.registry:

@@ -22,9 +22,8 @@ def ensure_gymnasium(env: Any) -> gymnasium.Env:
     objects of old gym, and subclasses of ``gymnasium.Env`` that kept the old ``reset(self)`` or old spaces. An object
     that has a gymnasium environment inside and hands it out by ``__gymnasium__()`` is replaced with that.
 
-    An environment whose ``reset`` takes ``seed`` but whose results still have the old form cannot be told from a right
-    one without running it. Whoever steps environments therefore sends results of an unexpected form through
-    `step_result` and `reset_result`.
+    An environment whose ``reset`` takes ``seed`` but whose results still have the old form is only found by running it:
+    results of an unexpected form go through `step_result` and `reset_result`.
 
     Args:
         env: the environment.
@@ -33,7 +32,7 @@ def ensure_gymnasium(env: Any) -> gymnasium.Env:
         ``env`` itself or an adapter around it.
 
     Raises:
-        TypeError: it is no single environment.
+        TypeError: it is not a single environment.
     """
     if hasattr(env, "num_envs"):
         raise TypeError(f"expected a single environment, got the vectorized {type(env).__name__}")

@@ -1,4 +1,4 @@
-"""Spaces: the one place that tells their types apart, compares them and writes them down.
+"""Spaces: the one place that distinguishes their types, compares them and serializes them.
 
 Spaces of old ``gym`` are recognised by the names of their classes, so ``gym`` need not be installed.
 """
@@ -102,7 +102,7 @@ def space_from_dict(description: dict[str, Any]) -> gymnasium.Space:
         if kind == "Box":
             shape, dtype = tuple(description["shape"]), np.dtype(description.get("dtype", "float32"))
             if math.prod(shape) > MAX_ENTRIES or dtype.kind not in "biuf":
-                raise ValueError(f"a Box of shape {shape} and type {dtype} makes no sense")
+                raise ValueError(f"a Box of shape {shape} and type {dtype} is not valid")
             low, high = (_bound_from_json(description[name], shape, dtype) for name in ("low", "high"))
             return spaces.Box(low, high, shape, dtype.type)
         if kind == "Discrete":

@@ -53,7 +53,9 @@ def _encode_class(item: Any) -> dict[str, Any] | None:
         return None
     description: dict[str, Any] = {"module": item.__module__, "name": item.__qualname__}
     if not item.__module__.startswith(f"{PACKAGE}."):
-        description |= _pickled(item)  # for whoever allows it; the name alone does where the class is already known
+        description |= _pickled(
+            item
+        )  # for allow_pickle=True; the name alone suffices where the class is imported already
     return description
 
 
@@ -251,8 +253,8 @@ def json_to_data(
         allow_pickle: also read pickles, which lets the file run any code.
 
     Raises:
-        ValueError: ``custom_objects`` is no dictionary, the JSON is none, or something in it cannot be restored; the
-            message names it and the ways out.
+        ValueError: ``custom_objects`` is not a dictionary, the JSON is invalid, or something in it cannot be restored;
+            the message names it and the ways out.
     """
     data, unrestored = read_data(json_string, custom_objects, allow_pickle)
     raise_unrestored(unrestored)

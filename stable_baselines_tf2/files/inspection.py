@@ -1,4 +1,4 @@
-"""What a file of Stable Baselines (or of this package) holds, told without executing it and without TensorFlow."""
+"""What a file of Stable Baselines (or of this package) holds, found without executing it and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Inspection:
         kind: ``"model"``, ``"parameters"``, ``"replay buffer"``, ``"VecNormalize"``, ``"running statistics"``,
             ``"expert data"`` or ``"arrays"``.
         format: how it is stored.
-        algorithm: name of the algorithm, where its hyperparameters tell.
+        algorithm: name of the algorithm, named in the file or found by its hyperparameters.
         policy: dotted name of the policy class, or what stands for it.
         settings: hyperparameters, or the attributes of what is stored.
         parameters: names and shapes of the weights; where the file has no names, their numbers.
@@ -110,7 +110,7 @@ def inspect(path: PathOrFile) -> Inspection:
     Raises:
         FileNotFoundError: there is no such file.
         TypeError: ``path`` is neither a path nor a file object.
-        ValueError: it is no such file, or it is damaged.
+        ValueError: it is not such a file, or it is damaged.
     """
     content, name = read_file(path)
     if content[:1] == b"\x80":
@@ -120,7 +120,7 @@ def inspect(path: PathOrFile) -> Inspection:
             with open_zip(content) as members:
                 names = members.namelist()
         except (ValueError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise ValueError(f"{name} is no file of Stable Baselines or is damaged: {error}") from error
+            raise ValueError(f"{name} is not a file of Stable Baselines or is damaged: {error}") from error
         found = _inspect_zip(content, name) if _MEMBERS & set(names) else _inspect_arrays(content, name)
         model = bool(_MEMBERS & set(names))
         odd = [member for member in names if not (member in _MEMBERS if model else member.endswith(".npy"))]
@@ -133,7 +133,7 @@ def _inspect_pickle(content: bytes, path: str) -> Inspection:
     try:
         parsed = parse(content)
     except UnsafePickle as error:
-        raise ValueError(f"{path} is no file of Stable Baselines or is damaged: {error}") from error
+        raise ValueError(f"{path} is not a file of Stable Baselines or is damaged: {error}") from error
     unknown = _strangers(parsed)
     try:
         data, parameters, unrestored = model_file.read_pickle(content, resolve=False)
@@ -151,7 +151,7 @@ def _inspect_pickle(content: bytes, path: str) -> Inspection:
 
 
 def _inspect_object(content: bytes, path: str, reason: UnsafePickle) -> Inspection:
-    """A pickle that is no model."""
+    """A pickle that is not a model."""
     try:
         found = loads(content, resolve=False)
     except UnsafePickle as error:

@@ -22,7 +22,7 @@ from stable_baselines_tf2.files.registry import ALGORITHMS
 
 Parameters = OrderedDict[str, np.ndarray] | list[np.ndarray]
 
-# What some versions stored and no algorithm uses any more; objects of users among it are no reason to refuse a file.
+# What some versions stored and algorithms do not use; objects of users among it are not a reason to refuse a file.
 OBSOLETE = {"memory_policy", "reward_giver", "pretrained_weight", "checkpoint_path", "checkpoint_dir", "task_name"}
 # Arguments of policies that recognition finds out.
 _STRUCTURE = {"layers", "net_arch", "n_lstm", "layer_norm", "dueling", "feature_extraction"}
@@ -86,7 +86,7 @@ def read_pickle(
 def _weights(found: object) -> Parameters:
     arrays = list(found.values()) if isinstance(found, dict) else found
     if not isinstance(arrays, list) or not all(isinstance(array, np.ndarray | np.number) for array in arrays):
-        raise UnsafePickle("its weights are no arrays")
+        raise UnsafePickle("its weights are not arrays")
     arrays = [np.asarray(array) for array in arrays]
     if not isinstance(found, dict):
         return arrays

@@ -40,5 +40,5 @@ def transitions_of(found: object) -> tuple[np.ndarray, ...]:
     except (ValueError, TypeError) as error:
         raise UnsafePickle(f"its transitions have several shapes ({error})") from error
     if any(column.dtype.kind not in "biuf" for column in columns):
-        raise UnsafePickle("its transitions are no numbers")
+        raise UnsafePickle("its transitions are not numbers")
     return columns

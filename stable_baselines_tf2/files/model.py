@@ -91,7 +91,7 @@ def read_parameters(load_path: PathOrFile) -> Any:
             else legacy_model.read_pickle(archive.pickled, resolve=False)[1]
         )
     except legacy_model.UnsafePickle as error:
-        raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
+        raise ValueError(f"{file_name(load_path)} is not a model file or is damaged: {error}") from error
     if parameters is None:
         raise ValueError(f"{file_name(load_path)} holds no parameters")
     return parameters
@@ -160,7 +160,7 @@ def read_model(
         try:
             data, parameters, unrestored = legacy_model.read_pickle(archive.pickled, custom_objects)
         except legacy_model.UnsafePickle as error:
-            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {error}") from error
+            raise ValueError(f"{file_name(load_path)} is not a model file or is damaged: {error}") from error
         if allow_pickle and unrestored:
             trusted = load_trusted(archive.pickled)[0]
             data |= {key: trusted[key] for key in unrestored}
@@ -177,7 +177,7 @@ def read_model(
     raise_unrestored(unrestored, hint)
     for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
         if name not in data:
-            raise ValueError(f"{file_name(load_path)} is no model file or is damaged: {name} is missing")
+            raise ValueError(f"{file_name(load_path)} is not a model file or is damaged: {name} is missing")
     try:
         legacy_model.check_sizes(data, parameters)
     except ValueError as error:

@@ -139,7 +139,7 @@ class Builder:
         raise UnsafePickle(f"{shown_name(node)} is used as a key")
 
     def entries(self, node: object) -> dict[str, Any]:
-        """Keys and values of a dictionary in the tree, not built; empty where it is none."""
+        """Keys and values of a dictionary in the tree, not built; empty where it is not one."""
         if not isinstance(node, Pairs):
             return {}
         self._count(len(node))
@@ -284,7 +284,7 @@ def _noise(builder: Builder, call: Call) -> Any:
     state = builder.attributes(call)
     for key, value in state.items():
         if value is not None and not isinstance(value, bool | int | float | np.ndarray | np.generic):
-            raise UnsafePickle(f"the {shown(key)} of {shown_name(call)} is no number")
+            raise UnsafePickle(f"the {shown(key)} of {shown_name(call)} is not a number")
     return noise_from_dict({"type": call.function.name, "state": state})
 
 
@@ -324,7 +324,7 @@ def _own(name: Global) -> Any:
 def _own_class(name: Global, base: type) -> type:
     found = _own(name)
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise UnsafePickle(f"it refers to {shown_name(name)}, which is no {base.__name__}")
+        raise UnsafePickle(f"it refers to {shown_name(name)}, which is not a {base.__name__}")
     return found
 
 

@@ -68,7 +68,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """Dotted name of what is called; empty where that is no name."""
+        """Dotted name of what is called; empty where that is not a name."""
         return self.function.path if isinstance(self.function, Global) else ""
 
 
@@ -93,7 +93,7 @@ def parse(content: bytes) -> Parsed:
     try:
         for position, (opcode, argument, _) in enumerate(pickletools.genops(content)):
             if position == 0 and (opcode.name != "PROTO" or argument not in range(2, 6)):
-                raise UnsafePickle("it is no pickle of protocol 2 to 5")
+                raise UnsafePickle("it is not a pickle of protocol 2 to 5")
             machine.step(opcode.name, argument)
         return Parsed(machine.stack.pop(), tuple(machine.names))
     except UnsafePickle:
@@ -217,7 +217,7 @@ class _Machine:
 
     def _name(self, module: str, name: str) -> None:
         if not all(isinstance(part, str) and len(part) <= MAX_NAME for part in (module, name)):
-            raise UnsafePickle("it refers to a class or function by something that is no name")
+            raise UnsafePickle("it refers to a class or function by something that is not a name")
         reference = Global(module, name)
         self.names[reference] = None
         self.stack.append(reference)

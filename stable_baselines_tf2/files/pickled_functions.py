@@ -90,7 +90,7 @@ def function_code(call: Call) -> FunctionCode:
     """The code of a function that is stored by value.
 
     Raises:
-        UnsafePickle: it is none.
+        UnsafePickle: it is not a function.
     """
     made = call.args[0] if call.path.endswith("._fill_function") and call.args else call
     try:

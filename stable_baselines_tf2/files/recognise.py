@@ -47,7 +47,7 @@ class PolicyArchitecture(NamedTuple):
     Attributes:
         family: ``"common"`` (actor-critic), ``"deepq"``, ``"sac"``, ``"td3"`` or ``"ddpg"``.
         name: name of the class.
-        kwargs: its arguments; ``act_fun`` is among them, as name, if the file tells it.
+        kwargs: its arguments; ``act_fun`` is among them, as name, if the file holds it.
     """
 
     family: str
@@ -65,7 +65,7 @@ class PolicyArchitecture(NamedTuple):
 
 
 class NotRecognised(ValueError):
-    """A policy is none that the built-in classes can express; the message says why."""
+    """A policy cannot be expressed by the built-in classes; the message says why."""
 
 
 def recognise_policy(
@@ -95,7 +95,7 @@ def recognise_policy(
         if _is_layout_of(given, layout) if named else _is_shape_of(shapes, layout, family):
             found.setdefault(str(candidate), candidate)
     usual = {key: policy for key, policy in found.items() if _has_equal_branches(policy)}
-    if not named and len(usual) == 1:  # shapes alone may not tell; hardly anybody made the branches differ
+    if not named and len(usual) == 1:  # shapes alone may be ambiguous; branches of different sizes are rare
         found = usual
     if len(found) != 1:
         how_many = "no built-in policy has" if not found else f"several built-in policies ({', '.join(found)}) have"
@@ -155,7 +155,7 @@ def _has_code(constants: Sequence[Any]) -> bool:
 def _class_parts(node: object) -> tuple[Any, Any]:
     """The call that makes a class, and the attributes it gets."""
     if not isinstance(node, Call):
-        raise NotRecognised("it is no class")
+        raise NotRecognised("it is not a class")
     if node.path == "cloudpickle.cloudpickle._rehydrate_skeleton_class" and len(node.args) == 2:
         return node.args
     state = node.state
@@ -165,7 +165,7 @@ def _class_parts(node: object) -> tuple[Any, Any]:
 def _class_attributes(node: object) -> dict[str, Any]:
     attributes = _class_parts(node)[1]
     if not isinstance(attributes, Pairs):
-        raise NotRecognised("it is no class")
+        raise NotRecognised("it is not a class")
     return {str(key): value for key, value in attributes}
 
 

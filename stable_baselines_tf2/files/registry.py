@@ -1,4 +1,4 @@
-"""The algorithms, by name: where each is, and how files of Stable Baselines are told apart."""
+"""The algorithms, by name: where each is, and how files of Stable Baselines are distinguished."""
 
 from __future__ import annotations
 

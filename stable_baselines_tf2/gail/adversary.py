@@ -1,4 +1,4 @@
-"""The discriminator of generative adversarial imitation learning, which tells an expert's steps from a policy's."""
+"""The discriminator of generative adversarial imitation learning: an expert's steps or a policy's?"""
 
 from __future__ import annotations
 

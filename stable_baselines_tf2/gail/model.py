@@ -1,6 +1,6 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, https://arxiv.org/abs/1606.03476).
 
-A discriminator D learns to tell an expert's steps from the policy's, by minimizing
+A discriminator D learns to distinguish an expert's steps from the policy's, by minimizing
 -E_π[log(1 - D(s, a))] - E_E[log D(s, a)] - c H(D). The policy learns by TRPO, with the rewards -log(1 - D(s, a)) in
 place of the environment's. ``g_step`` updates of the policy, each on a rollout of its own, are followed by one of the
 discriminator, on ``d_step`` minibatches of the last rollout.
@@ -48,13 +48,13 @@ class GAIL(TRPO):
         adversary_entcoeff: weight c of the entropy of the discriminator's answers.
         g_step: updates of the policy between two of the discriminator.
         d_step: minibatches for the discriminator, each of a share of a rollout.
-        d_stepsize: Adam's step size for the discriminator.
+        d_stepsize: Adam's learning rate for the discriminator.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        _init_setup_model: build the networks at once.
+        _init_setup_model: build the networks in the constructor.
         kwargs: arguments of `TRPO`.
 
     Raises:
-        ValueError: an argument that makes no sense, or an unknown policy.
+        ValueError: an invalid argument, or an unknown policy.
         NotImplementedError: a space that the discriminator does not take.
     """
 

@@ -52,9 +52,9 @@ class HER(BaseRLModel):
         kwargs: further arguments of the algorithm.
 
     Raises:
-        TypeError: ``model_class`` is no off-policy algorithm, or does not take an argument.
-        ValueError: the environment is no goal environment, it is inside of a ``VecEnvWrapper``, replay is prioritized,
-            or an argument makes no sense.
+        TypeError: ``model_class`` is not an off-policy algorithm, or does not take an argument.
+        ValueError: the environment is not a goal environment or is inside of a ``VecEnvWrapper``, replay is
+            prioritized, or an argument is invalid.
     """
 
     saved = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
@@ -277,7 +277,7 @@ class HER(BaseRLModel):
         archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
         missing = [name for name in (*cls.saved[:3], "her_obs_space") if name not in data]
         if missing:
-            raise ValueError(f"{load_path} is no file of HER: {', '.join(missing)} is missing")
+            raise ValueError(f"{load_path} is not a file of HER: {', '.join(missing)} is missing")
         settings = {name: kwargs.pop(name, data[name]) for name in cls.saved[1:] if name in data or name in kwargs}
         her = cls(data["policy"], None, data["model_class"], **settings, _init_setup_model=False)
         if data["her_obs_space"] is not None:

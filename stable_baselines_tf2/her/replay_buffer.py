@@ -48,7 +48,7 @@ class HindsightExperienceReplayWrapper:
         generator: source of the draws; ``np.random`` if None.
 
     Raises:
-        ValueError: ``n_sampled_goal`` or ``goal_selection_strategy`` makes no sense, or the buffer is prioritized.
+        ValueError: ``n_sampled_goal`` or ``goal_selection_strategy`` is invalid, or the buffer is prioritized.
     """
 
     relabels_goals = True

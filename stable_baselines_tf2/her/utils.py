@@ -32,7 +32,7 @@ class GoalLayout:
         space: space of a goal environment's observations.
 
     Raises:
-        ValueError: it is no Dict space with the three keys, or their spaces differ in kind or are no vectors.
+        ValueError: it is not a Dict space with the three keys, or their spaces differ in kind or are not vectors.
         NotImplementedError: they are of another kind than Box, MultiBinary and Discrete.
     """
 
@@ -97,7 +97,7 @@ class HERGoalEnvWrapper:
             ``compute_reward(achieved_goal, desired_goal, info)``; single or vectorized.
 
     Raises:
-        ValueError: it is no goal environment, or its observations cannot be made flat.
+        ValueError: it is not a goal environment, or its observations cannot be made flat.
         NotImplementedError: its spaces are of a kind that is not supported.
     """
 
@@ -175,7 +175,7 @@ class HERGoalEnvWrapper:
         Args:
             achieved_goal: a goal, or a batch of them if the environment takes that.
             desired_goal: the same.
-            info: what the environment told at that step.
+            info: what the environment returned at that step.
             index: which of several environments to ask.
         """
         return self._ask("compute_reward", achieved_goal, desired_goal, info, index=index)

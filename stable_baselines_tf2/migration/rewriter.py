@@ -1,7 +1,7 @@
 """Rewrites scripts for Stable Baselines 2 and old gym to this library and gymnasium. Needs libcst.
 
 Only what is certain is changed, and everything else is left as it was typed: formatting and comments stay. What needs a
-human is told with the number of its line.
+human is reported with the number of its line.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def rewrite(source: bytes) -> Rewritten:
         The new one, in the same encoding and with the same ends of lines, and what was not rewritten.
 
     Raises:
-        ValueError: it is no Python 3, or nested too deeply to be read.
+        ValueError: it is not Python 3, or nested too deeply to be read.
     """
     try:
         wrapper = MetadataWrapper(_parsed(source))
@@ -83,9 +83,9 @@ def _parsed(source: bytes) -> cst.Module:
         cause, line = error, error.lineno
     except cst.ParserSyntaxError as error:
         cause, line = error, error.raw_line
-    except ValueError as error:  # bytes that are no text
+    except ValueError as error:  # bytes that are not text
         cause = error
-    raise ValueError(f"{'' if line is None else f'line {line}: '}it is no Python 3") from cause
+    raise ValueError(f"{'' if line is None else f'line {line}: '}it is not Python 3") from cause
 
 
 def new_lines(old: str, new: str, decisions: Sequence[Decision]) -> list[Decision]:
@@ -287,7 +287,7 @@ class _Rewriter(cst.CSTTransformer):
     # ------------------------------------------------------------ statements
     def visit_Expr(self, node: cst.Expr) -> None:
         if self._kind(node.value).kind == SINGLE:
-            self.handled.add(node.value)  # whatever it returns, nobody looks at it
+            self.handled.add(node.value)  # its result is not used
 
     def visit_Return(self, node: cst.Return) -> None:
         function = self.scopes[-1].function
@@ -545,7 +545,7 @@ def _method(node: cst.CSTNode | None) -> str | None:
 
 
 def _render_mode(call: cst.Call) -> str | None:
-    """The mode in a call of ``render``; None where it is no literal."""
+    """The mode in a call of ``render``; None where it is not a literal."""
     if not call.args:
         return "human"
     argument = call.args[0]

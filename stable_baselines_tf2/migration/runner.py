@@ -26,7 +26,7 @@ def run_script(path: str | os.PathLike, arguments: Sequence[str] = (), replace_g
         replace_gym: see `install`.
 
     Raises:
-        ScriptError: it cannot be read, or is no Python 3.
+        ScriptError: it cannot be read, or is not Python 3.
     """
     path = os.fspath(path)
     try:

@@ -91,12 +91,12 @@ class Kinds:
                 self._functions[node.name.value] = node
             elif isinstance(node, cst.ClassDef):
                 self._classify(node)
-        for _ in range(3):  # calls tell what functions get, and functions what calls return
+        for _ in range(3):  # calls show what functions get, and functions what calls return
             self._attributes: Names = getattr(self, "_attributes", {})
             self._block(module.body, {})
 
     def qualified(self, node: cst.CSTNode) -> str:
-        """The dotted name of an expression, with imports followed; empty for what is no dotted name."""
+        """The dotted name of an expression, with imports followed; empty for what is not a dotted name."""
         name = get_full_name_for_node(node) or ""
         top, dot, rest = name.partition(".")
         return self._imports.get(top, top) + dot + rest

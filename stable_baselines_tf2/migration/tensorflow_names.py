@@ -77,7 +77,7 @@ def watch() -> None:
 
 
 class _Watcher(MetaPathFinder):
-    """Sees TensorFlow being imported, which it also is not whenever somebody asks whether it could be."""
+    """Finds out when TensorFlow is imported, as opposed to only being looked for."""
 
     _is_looking = False
 
@@ -120,5 +120,5 @@ def _teach(tensorflow: ModuleType) -> None:
 
 
 def graph_error(name: str) -> str:
-    """What to tell about a use of one of the names in `GRAPH`."""
+    """The error message for a use of one of the names in `GRAPH`."""
     return f"tf.{name} belongs to the graphs and sessions of TensorFlow 1, which are not used here; {GRAPH_ADVICE}"

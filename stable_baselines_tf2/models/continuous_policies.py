@@ -140,7 +140,7 @@ class FeedForwardNetworks(ContinuousPolicy):
         kwargs: further arguments of the ``cnn_extractor``.
 
     Raises:
-        ValueError: unknown arguments, or sizes that are none.
+        ValueError: unknown arguments, or sizes that are not positive integers.
     """
 
     of_many_kinds = True

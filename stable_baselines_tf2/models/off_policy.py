@@ -61,7 +61,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         policy: a policy class, or the name of a registered one.
         env: an environment, a vectorized one, the id of a registered one, or None (for a model that only predicts).
         replay_buffer: a buffer to use; one of ``buffer_size`` is made if None.
-        _init_setup_model: build the networks at once.
+        _init_setup_model: build the networks in the constructor.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         requires_vec_env: keep the axis of environments of a single one in ``model.env``.
         policy_base: the kind of policy that the algorithm uses; any if None.
@@ -536,7 +536,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         return interval is not None and now // interval > before // interval
 
     def table_interval(self, training: Training) -> int | None:
-        """The interval between two tables, None for no tables; processes that learn together make them together."""
+        """The interval between two tables, None for no tables; MPI workers make them together."""
         several = self.n_workers > 1
         return training.log_interval if self.verbose >= 1 or several else None
 

@@ -49,23 +49,23 @@ class PPO1(ParallelActorCriticRLModel):
         clip_param: ε of the clipping.
         entcoeff: weight of the entropy in the loss.
         optim_epochs: passes over a batch.
-        optim_stepsize: Adam's step size.
+        optim_stepsize: Adam's learning rate.
         optim_batchsize: rows of a minibatch; None or 0 for the whole batch.
         lam: λ of generalized advantage estimation.
         adam_epsilon: Adam's epsilon.
-        schedule: how step size and ε change over the training: ``"constant"``, or ``"linear"`` towards 0.
+        schedule: how learning rate and ε change over the training: ``"constant"``, or ``"linear"`` towards 0.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, or an unknown policy.
+        ValueError: an invalid argument, or an unknown policy.
     """
 
     saved = (
@@ -229,7 +229,7 @@ class PPO1(ParallelActorCriticRLModel):
             batch: obs, actions, advantages, returns [B, …]; with a recurrent policy also starts [B], states [S, 2H] and
                 chunk_states [C, 2H].
             minibatches: of ``optim_epochs`` passes that train and one that measures.
-            multiplier: of the step size and of ε.
+            multiplier: of the learning rate and of ε.
 
         Returns:
             The losses of ``loss_names`` for each minibatch, [K].

@@ -46,9 +46,9 @@ class PPO2(ActorCriticRLModel):
         gamma: discount γ.
         n_steps: steps of each environment in a rollout.
         ent_coef: weight of the entropy in the loss.
-        learning_rate: Adam's step size, or a function of the fraction of training that remains.
+        learning_rate: Adam's learning rate, or a function of the fraction of training that remains.
         vf_coef: weight of the value loss.
-        max_grad_norm: largest norm of the gradient; None for no limit.
+        max_grad_norm: maximum gradient norm (global clipping); None disables it.
         lam: λ of generalized advantage estimation.
         nminibatches: minibatches in each pass; with a recurrent policy the number of environments must be a multiple of
             it.
@@ -56,17 +56,17 @@ class PPO2(ActorCriticRLModel):
         cliprange: ε of the policy's clipping, or a function as above.
         cliprange_vf: the same for the value function: None uses ``cliprange``, a negative number switches it off.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, an unknown policy, or minibatches that do not come out even.
+        ValueError: an invalid argument, an unknown policy, or minibatches of unequal size.
     """
 
     saved = (
@@ -220,7 +220,7 @@ class PPO2(ActorCriticRLModel):
                 2H].
             rows: minibatches, [K, M].
             sequences: their environments, [K, S].
-            learning_rate: step size.
+            learning_rate: learning rate.
             cliprange: ε.
             cliprange_vf: ε of the value function.
         """

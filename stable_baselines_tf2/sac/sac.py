@@ -3,7 +3,7 @@
 Each gradient step works on a batch (s, a, r, s') from the replay buffer and on actions ã, drawn from the policy at s,
 with log-density log π. It lowers
 
-- ½ (Q_i(s, a) - [r + γ (1 - done) V'(s')])² for both critics, where V' is an older copy of V;
+- ½ (Q_i(s, a) - [r + γ (1 - done) V'(s')])² for both critics, where V' is the target network of V;
 - ½ (V(s) - [min_i Q_i(s, ã) - α log π])²;
 - α log π - Q_1(s, ã) for the actor;
 - -log α (log π + H) for the entropy coefficient α, if it is learned (https://arxiv.org/abs/1812.05905), where H is the
@@ -43,33 +43,33 @@ class SAC(ContinuousControlModel):
         policy: a SAC policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        learning_rate: Adam's step size, or a function of the remaining progress (from 1 to 0).
+        learning_rate: Adam's learning rate, or a function of the remaining progress (from 1 to 0).
         buffer_size: transitions that the replay buffer keeps.
         learning_starts: environment steps with random actions before the first gradient step.
         train_freq: environment steps between two phases of gradient steps.
         batch_size: transitions in each gradient step.
-        tau: share τ by which the older copy of V follows.
+        tau: soft-update (Polyak) coefficient τ of the target network.
         ent_coef: entropy coefficient α: a number, ``"auto"`` to learn it, or e.g. ``"auto_0.1"`` to learn it from 0.1
             on.
-        target_update_interval: gradient steps between two updates of the older copy.
+        target_update_interval: gradient steps between two updates of the target network.
         gradient_steps: gradient steps in each phase.
         target_entropy: the entropy H that a learned α aims at; ``"auto"`` for minus the number of action components.
         action_noise: noise on actions, for exploration beyond that of the policy.
-        random_exploration: share of random actions.
+        random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: has no effect for SAC.
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
         corrected_value_target: compare V(s) with the entropy term of the action at s alone.
 
     Raises:
-        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
-        TypeError: ``action_noise`` is none.
+        ValueError: an invalid argument, an unknown policy, or an action space that is not a bounded Box.
+        TypeError: ``action_noise`` is not an ``ActionNoise``.
     """
 
     saved = (

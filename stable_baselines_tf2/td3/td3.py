@@ -1,9 +1,9 @@
 """Twin delayed DDPG (Fujimoto et al. 2018, https://arxiv.org/abs/1802.09477).
 
 Each gradient step lowers the squared errors of two critics, Q_i(s, a) - [r + γ (1 - done) min_j Q'_j(s', a')], over a
-batch from the replay buffer. The next action a' = clip(π'(s') + clip(ε, ±c), ±1), ε ~ N(0, σ²), is that of an older
-copy of the actor, with noise. Every ``policy_delay`` steps, a step on the actor then raises Q_1(s, π(s)), and the older
-copies follow: θ' <- (1 - τ) θ' + τ θ.
+batch from the replay buffer. The next action a' = clip(π'(s') + clip(ε, ±c), ±1), ε ~ N(0, σ²), is that of the
+target actor, with noise. Every ``policy_delay`` steps, a step on the actor then raises Q_1(s, π(s)), and the target
+networks follow: θ' <- (1 - τ) θ' + τ θ.
 """
 
 from __future__ import annotations
@@ -50,31 +50,31 @@ class TD3(ContinuousControlModel):
         policy: a TD3 policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        learning_rate: Adam's step size, or a function of the remaining progress (from 1 to 0).
+        learning_rate: Adam's learning rate, or a function of the remaining progress (from 1 to 0).
         buffer_size: transitions that the replay buffer keeps.
         learning_starts: environment steps with random actions before the first gradient step.
         train_freq: environment steps between two phases of gradient steps.
         gradient_steps: gradient steps in each phase.
         batch_size: transitions in each gradient step.
-        tau: share τ by which the older copies follow.
+        tau: soft-update (Polyak) coefficient τ of the target networks.
         policy_delay: gradient steps of the critics for each one of the actor.
         action_noise: noise on actions, for exploration.
         target_policy_noise: standard deviation σ of the noise on next actions.
         target_noise_clip: largest such noise c.
-        random_exploration: share of random actions.
+        random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: has no effect for TD3.
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, an unknown policy, or an action space that is no bounded Box.
-        TypeError: ``action_noise`` is none.
+        ValueError: an invalid argument, an unknown policy, or an action space that is not a bounded Box.
+        TypeError: ``action_noise`` is not an ``ActionNoise``.
     """
 
     saved = (
@@ -137,7 +137,7 @@ class TD3(ContinuousControlModel):
         self.action_noise, self.random_exploration = action_noise, random_exploration
         self.tensorboard_log, self.full_tensorboard_log = tensorboard_log, full_tensorboard_log
         self.bootstrap_timeouts = bootstrap_timeouts
-        self.target_policy_tf: Any = None  # older copies of the networks
+        self.target_policy_tf: Any = None  # the target networks
         if _init_setup_model:
             self.setup_model()
 

@@ -55,20 +55,20 @@ class TRPO(ParallelActorCriticRLModel):
         lam: λ of generalized advantage estimation.
         entcoeff: weight of the entropy in the objective.
         cg_damping: multiple of the identity that is added to the Fisher matrix.
-        vf_stepsize: Adam's step size for the value function.
+        vf_stepsize: Adam's learning rate for the value function.
         vf_iters: passes over a batch for the value function.
         verbose: 0 prints nothing, 1 training tables, 2 more.
-        tensorboard_log: folder of TensorBoard logs; None for none.
-        _init_setup_model: build the networks at once.
+        tensorboard_log: folder of TensorBoard logs; None disables them.
+        _init_setup_model: build the networks in the constructor.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
         n_cpu_tf_sess: TensorFlow's threads.
-        bootstrap_timeouts: value the observation at which a time limit cut an episode off, instead of taking it for its
-            end.
+        bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
+            terminated.
 
     Raises:
-        ValueError: an argument that makes no sense, or an unknown policy.
+        ValueError: an invalid argument, or an unknown policy.
     """
 
     saved: ClassVar[tuple[str, ...]] = (
@@ -276,7 +276,7 @@ class TRPO(ParallelActorCriticRLModel):
             minibatches: of the value function.
 
         Returns:
-            Losses under the names of ``loss_names``, and what the trust region tells.
+            Losses under the names of ``loss_names``, and those of the trust region.
         """
         vector = self.trainable.vector
         inputs: dict[str, np.ndarray | np.generic] = {**batch, **minibatches._asdict()}

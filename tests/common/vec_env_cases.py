@@ -121,7 +121,7 @@ class Failing(Counter):
 
 
 class NotANumber(Counter):
-    """Returns a reward and an observation that are no numbers at its second step."""
+    """Returns a reward and an observation that are not numbers at its second step."""
 
     def step(self, action):
         obs, reward, *rest = super().step(action)

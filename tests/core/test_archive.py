@@ -99,7 +99,7 @@ def test_missing_parts_are_none():
         (dict(data='{"gamma": %s}' % ("[" * 100_000)), "must be JSON: maximum"),
         (dict(data=json.dumps({"x": [{":serialized:": "gARdlC4="}] * 300})), "300 pickles and arrays"),
         (dict(training_arrays=b"x"), "no npz file"),
-        (dict(data=None, parameters=None, training_state=None), "is no model file or is damaged: it holds"),
+        (dict(data=None, parameters=None, training_state=None), "is not a model file or is damaged: it holds"),
     ],
 )
 def test_damaged_members(members, message):
@@ -149,7 +149,7 @@ def test_wrong_sources(tmp_path):
         with pytest.raises(TypeError, match="path of a model file or a binary file object"):
             read_archive(source)
     (tmp_path / "empty.zip").touch()
-    with pytest.raises(ValueError, match=r"empty\.zip is no model file or is damaged"):
+    with pytest.raises(ValueError, match=r"empty\.zip is not a model file or is damaged"):
         read_archive(tmp_path / "empty")
 
 

@@ -100,7 +100,7 @@ def test_predict():
     model = make()
     q_values = model.step_model.q_values(OBS)
     actions, state = model.predict(OBS)
-    np.testing.assert_array_equal(actions, q_values.argmax(axis=1))  # deterministic unless told otherwise
+    np.testing.assert_array_equal(actions, q_values.argmax(axis=1))  # deterministic by default
     assert state is None and model.predict(OBS[0])[0] == actions[0]
     many = np.repeat(OBS[:1], 4000, axis=0)
     shares = np.bincount(model.predict(many, deterministic=False)[0], minlength=4) / 4000

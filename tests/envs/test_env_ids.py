@@ -57,7 +57,7 @@ def test_what_somebody_registered_comes_first():
 
 
 def test_make_tells_of_the_other_environment(recwarn):
-    with pytest.warns(UserWarning, match="Pendulum-v0 is no more: Pendulum-v1 takes its place"):
+    with pytest.warns(UserWarning, match="Pendulum-v0 has been replaced by Pendulum-v1"):
         env = env_ids.make("Pendulum-v0", max_episode_steps=7)
     assert (env.spec.id, env.spec.max_episode_steps) == ("Pendulum-v1", 7)
     assert not [warning for warning in recwarn if "no more" in str(warning.message)]

@@ -107,7 +107,7 @@ def test_calls_in_any_setting_of_an_old_pickle(model, tmp_path):
                 A2C.load(old_file(model, **{key: nested}))
     for name, harm in harms.items():
         for tree in (harm, (old_settings(model), harm), (old_settings(model), [harm])):
-            with pytest.raises(ValueError, match=f"is no model file or is damaged.*|{name}"):
+            with pytest.raises(ValueError, match=f"is not a model file or is damaged.*|{name}"):
                 A2C.load(io.BytesIO(dumps(tree)))
     assert not marker.exists()
 
@@ -146,7 +146,7 @@ def test_names_in_a_zip_lead_nowhere(members, tmp_path, monkeypatch):
     for name in ("../escaped", "/tmp/escaped", "..\\escaped", "data/../../escaped"):
         A2C.load(zipped({**members, name: b"x"}))
         assert inspect(zipped({**members, name: b"x"})).suspicious
-        with pytest.raises(ValueError, match="is no model file or is damaged: it holds"):
+        with pytest.raises(ValueError, match="is not a model file or is damaged: it holds"):
             A2C.load(zipped({name: members["data"]}))
     assert not list(tmp_path.iterdir()) and not (tmp_path.parent / "escaped").exists()
 

@@ -144,7 +144,7 @@ def test_control_characters_do_not_reach_the_terminal():
 
 def test_files_that_are_none(tmp_path):
     for content in (b"", b"nonsense", b"PK\x03\x04", b"\x80\x04", arrays_to_bytes({})[:10]):
-        with pytest.raises(ValueError, match="is no file of Stable Baselines or is damaged"):
+        with pytest.raises(ValueError, match="is not a file of Stable Baselines or is damaged"):
             inspect(io.BytesIO(content))
     with pytest.raises(FileNotFoundError):
         inspect(tmp_path / "nothing")

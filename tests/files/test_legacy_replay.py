@@ -76,7 +76,7 @@ def test_buffers_within_a_model():
         (pickle.dumps([1]), "holds no replay buffer"),
         (dumps(New(Global(MODULES[0], "ReplayBuffer"), (), {"_storage": []})), "is empty"),
         (dumps(New(Global(MODULES[0], "ReplayBuffer"), (), {"_storage": [1]})), "something else than transitions"),
-        (dumps(New(Global(MODULES[0], "ReplayBuffer"), (), {"_storage": [("a", 1, 1, "b", 1)]})), "are no numbers"),
+        (dumps(New(Global(MODULES[0], "ReplayBuffer"), (), {"_storage": [("a", 1, 1, "b", 1)]})), "are not numbers"),
     ],
 )
 def test_pickles_that_are_none(content, message):

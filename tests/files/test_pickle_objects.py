@@ -321,7 +321,7 @@ def test_nothing_is_executed(tmp_path, audit):
 @pytest.mark.parametrize(
     "value, named",
     [
-        (name("stable_baselines.common.policies.register_policy"), "register_policy, which is no BasePolicy"),
+        (name("stable_baselines.common.policies.register_policy"), "register_policy, which is not a BasePolicy"),
         (name("stable_baselines.common.policies.Imaginary"), "Imaginary, which has no counterpart"),
         (name("stable_baselines.run.policies.MlpPolicy"), "run.policies.MlpPolicy"),
         (name("stable_baselines_tf2.__main__.main"), "__main__.main"),
@@ -361,7 +361,7 @@ def test_nothing_is_executed(tmp_path, audit):
     ],
 )
 def test_what_is_not_on_the_list(value, named):
-    if named is None:  # a name that is read and dropped again is no harm if it is on the list
+    if named is None:  # a name that is read and dropped again does no harm if it is on the list
         assert loads(b"\x80\x04" + value + b".") == 1
         return
     before = dict(vars(policies.MlpPolicy))

@@ -496,10 +496,10 @@ def test_command(tmp_path, capsys):
     ("source", "message"),
     [
         (None, "cannot read"),
-        ("print 'old'\n", "line 1: it is no Python 3"),
+        ("print 'old'\n", "line 1: it is not Python 3"),
         ("# coding: x\n", "no Python 3"),
         ("x = '\0'\n", "no Python 3"),
-        (f"x = {'(' * 3000}1{')' * 3000}\n", "line 1: it is no Python 3"),
+        (f"x = {'(' * 3000}1{')' * 3000}\n", "line 1: it is not Python 3"),
         (f"x = {'-' * 30_000}1\n", "nested too deeply"),
         (f"x = 1{'+ 1' * 600}\n", "nested too deeply"),
     ],

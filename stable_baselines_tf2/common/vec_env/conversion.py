@@ -19,7 +19,7 @@ def as_vec_env(env: EnvLike, verbose: int = 0, *, announce: bool = False) -> Vec
     Args:
         env: an environment, a vectorized one, one that ``get_env`` gave, or the id of one.
         verbose: 0 prints nothing.
-        announce: tell that a single environment is wrapped.
+        announce: print a line where a single environment is wrapped.
 
     Raises:
         TypeError: it is none of these.

@@ -23,7 +23,7 @@ class DummyVecEnv(VecEnv):
 
     Raises:
         ValueError: there are none, or two of them made the same object.
-        TypeError: one is no function, or made something else.
+        TypeError: one is not a function, or made something else.
     """
 
     def __init__(self, env_fns: Sequence[Callable[[], gymnasium.Env]]):
@@ -137,7 +137,7 @@ def check_env_fns(env_fns: Sequence[Callable[[], gymnasium.Env]]) -> None:
 
     Raises:
         ValueError: the list is empty.
-        TypeError: an item is no function.
+        TypeError: an item is not a function.
     """
     if not len(env_fns):
         raise ValueError("env_fns must hold at least one function that makes an environment, got none")

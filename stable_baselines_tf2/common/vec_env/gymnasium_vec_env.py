@@ -28,7 +28,7 @@ class GymnasiumVecEnv(VecEnv):
         vector_env: the environment.
 
     Raises:
-        TypeError: it is no ``VectorEnv``.
+        TypeError: it is not a ``VectorEnv``.
         ValueError: its autoreset mode is ``DISABLED``, or it returns results of some of its environments only.
     """
 
@@ -109,7 +109,7 @@ class GymnasiumVecEnv(VecEnv):
             values: Sequence[Any] = [env.get_wrapper_attr(attr_name) for env in core.envs]
         elif isinstance(core, AsyncVectorEnv):
             values = core.get_attr(attr_name)
-        else:  # the environments are no objects of their own and share their attributes
+        else:  # the environments are not objects of their own and share their attributes
             values = [getattr(self.vector_env, attr_name)] * self.num_envs
         return [values[index] for index in self._get_indices(indices)]
 

@@ -41,7 +41,9 @@ worker_setup: list[Callable[[], object]] = []  # what new workers do first; func
 
 
 class SubprocVecEnv(VecEnv):
-    """Runs each environment in a process of its own: for those whose step costs more than the talk between processes.
+    """Runs each environment in a process of its own.
+
+    For environments whose step costs more than inter-process communication.
 
     With the start methods ``forkserver`` and ``spawn``, each worker imports the main script if that guards its code by
     ``if __name__ == "__main__":``, as it should: what the script registers and defines is then there in the workers.
@@ -252,7 +254,7 @@ def _import_main() -> list[Callable[[], object]]:
 
 
 def _worker(remote: Connection, parent_remote: Connection, make: Any, setup: list[Callable[[], object]]) -> None:
-    """Makes an environment and answers commands until told to close, or the parent goes away.
+    """Makes an environment and answers commands until it is closed, or the parent process ends.
 
     Every answer is ``(outcome, value)``: ``"done"`` and the result, ``"missing"`` and the text of an AttributeError, or
     ``"failed"`` and a traceback, which ends the worker.
@@ -285,7 +287,7 @@ def _worker(remote: Connection, parent_remote: Connection, make: Any, setup: lis
                     remote.send(("missing", str(error)))
                     continue
             remote.send(("done", answer))
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent is gone or tells the same itself
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):  # the parent has ended, or closes as well
         pass
     except BaseException:
         with contextlib.suppress(OSError):

@@ -22,7 +22,7 @@ def copy_obs_dict(obs: Mapping[Any, np.ndarray]) -> OrderedDict[Any, np.ndarray]
         The copy.
 
     Raises:
-        TypeError: it is no dict.
+        TypeError: it is not a dict.
     """
     if not isinstance(obs, Mapping):
         raise TypeError(f"obs must be a dict of arrays, got {type(obs).__name__}")

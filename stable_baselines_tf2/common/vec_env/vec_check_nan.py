@@ -1,4 +1,4 @@
-"""A guard that tells where NaN and infinity come from."""
+"""A guard that reports where NaN and infinity come from."""
 
 from __future__ import annotations
 

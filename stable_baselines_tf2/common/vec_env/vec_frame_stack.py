@@ -20,7 +20,7 @@ class VecFrameStack(VecEnvWrapper):
         n_stack: number of observations in a stack; the new space is ``[..., n_stack * channels]``.
 
     Raises:
-        TypeError: the observation space is no Box.
+        TypeError: the observation space is not a Box.
         ValueError: ``n_stack`` is below 1, or an observation has no axis.
     """
 

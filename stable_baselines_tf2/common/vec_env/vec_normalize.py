@@ -173,7 +173,7 @@ class VecNormalize(VecEnvWrapper):
             A `VecNormalize` with the settings and statistics of the file.
 
         Raises:
-            ValueError: it is no such file, or made for observations of another shape.
+            ValueError: it is not such a file, or made for observations of another shape.
         """
         settings, arrays = _read(load_path, "VecNormalize")
         normalize = VecNormalize.__new__(VecNormalize)
@@ -201,7 +201,7 @@ class VecNormalize(VecEnvWrapper):
             path: the folder.
 
         Raises:
-            ValueError: the files are no such files, or made for observations of another shape.
+            ValueError: the files are not such files, or made for observations of another shape.
         """
         warnings.warn("load_running_average is deprecated: use load", DeprecationWarning, stacklevel=2)
         loaded = {}

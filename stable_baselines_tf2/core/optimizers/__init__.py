@@ -92,7 +92,7 @@ def clip_by_norms(gradient: Tensor, sizes: Sequence[int], max_norm: float) -> Te
     Args:
         gradient: [n].
         sizes: lengths of the parts (variables), which sum to n.
-        max_norm: largest norm.
+        max_norm: maximum norm.
     """
     squares = [tf.reduce_sum(part) for part in tf.split(tf.square(gradient), sizes)]
     scales = tf.unstack(max_norm / tf.maximum(tf.sqrt(tf.stack(squares)), max_norm))

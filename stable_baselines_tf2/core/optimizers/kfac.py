@@ -114,7 +114,7 @@ class Kfac:
         sizes: of its factors.
         clip: largest η² gᵀ F⁻¹ g, an estimate of the Kullback-Leibler divergence.
         interval: updates between two eigendecompositions.
-        max_grad_norm: largest norm of the gradient in plain descent; None for no limit.
+        max_grad_norm: maximum gradient norm (global clipping) in plain descent; None disables it.
         momentum: of both kinds of steps.
         decay: of the running averages of the factors.
         damping: ε.
@@ -164,7 +164,7 @@ class Kfac:
         decomposed = {"kfac/decompositions": state["kfac/decompositions"] + 1}
         for i in range(len(self.sizes)):
             factor = state[f"kfac/factor/{i}"]
-            # Of numbers that are not finite there is no decomposition; whoever made the update will find them.
+            # Of numbers that are not finite there is no decomposition; the check after the update finds them.
             values, vectors = tf.linalg.eigh(tf.where(tf.math.is_finite(factor), factor, 0.0))
             decomposed[f"kfac/eigenvalues/{i}"] = without_small(values)
             decomposed[f"kfac/eigenvectors/{i}"] = vectors

@@ -43,7 +43,7 @@ class ExpertDataset:
 
     Raises:
         ValueError: both sources are given or none is, the data lack an array, are empty, contradict each other or are
-            not finite, the file is damaged or holds what may not be read, or an argument makes no sense.
+            not finite, the file is damaged or holds what may not be read, or an argument is invalid.
         FileNotFoundError: there is no such file.
     """
 
@@ -184,7 +184,7 @@ class DataLoader:
         seed: seed of the shuffling; drawn from ``np.random`` if None.
 
     Raises:
-        ValueError: an argument that makes no sense.
+        ValueError: an invalid argument.
     """
 
     def __init__(
@@ -339,7 +339,7 @@ def _prepare(
                     if not put(batch):
                         return
                 goes_on = put(None) and infinite_loop
-    except BaseException as error:  # whoever waits for a minibatch must hear of it
+    except BaseException as error:  # raised again where a minibatch is awaited
         put(error)
 
 
@@ -348,7 +348,7 @@ def read_image(path: str) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no image.
+        ValueError: it is not an image.
         ImportError: OpenCV is not installed.
     """
     if not os.path.isfile(path):
@@ -356,7 +356,7 @@ def read_image(path: str) -> np.ndarray:
     cv2: Any = require("cv2", "atari")
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError(f"the expert data name {path}, which is no image")
+        raise ValueError(f"the expert data name {path}, which is not an image")
     if image.ndim == 2:
         return image[:, :, np.newaxis]
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.shape[-1] == 3 else image

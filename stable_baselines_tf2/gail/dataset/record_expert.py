@@ -44,7 +44,7 @@ def generate_expert_traj(
         ``obs``, ``actions``, ``rewards`` and ``episode_starts`` with one row for each step, and ``episode_returns``.
 
     Raises:
-        ValueError: there is no environment, its spaces are neither Box nor Discrete, or an argument makes no sense.
+        ValueError: there is no environment, its spaces are neither Box nor Discrete, or an argument is invalid.
         ImportError: images are to be written and OpenCV is not installed.
         OSError: the file cannot be written.
     """

@@ -106,7 +106,7 @@ class GoalEnv(Env):
         """Checks the observation space; to be extended.
 
         Raises:
-            gymnasium.error.Error: it is no Dict space with the three keys.
+            gymnasium.error.Error: it is not a Dict space with the three keys.
         """
         space = self.observation_space
         missing = {"observation", "achieved_goal", "desired_goal"} - set(getattr(space, "spaces", ()))
@@ -145,7 +145,7 @@ class ModernEnv(Env):
         return self._env
 
     def step(self, action: ArrayLike) -> OldStep:
-        """See `Env.step`; ``info["TimeLimit.truncated"]`` tells that a time limit alone ended the episode."""
+        """See `Env.step`; ``info["TimeLimit.truncated"]`` is true where a time limit truncated the episode."""
         obs, reward, terminated, truncated, info = self._env.step(action)
         if truncated:
             info = {**info, "TimeLimit.truncated": not terminated}

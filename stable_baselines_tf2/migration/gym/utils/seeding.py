@@ -28,7 +28,7 @@ def np_random(seed: int | None = None) -> tuple[RandomNumberGenerator, int]:
         The generator and the seed.
 
     Raises:
-        gymnasium.error.Error: the seed is none.
+        gymnasium.error.Error: the seed is invalid.
     """
     used = create_seed(seed)
     return RandomNumberGenerator(np.random.MT19937(np.random.SeedSequence(used))), used
