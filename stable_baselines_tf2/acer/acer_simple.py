@@ -42,7 +42,7 @@ from stable_baselines_tf2.core.phases import (
     consecutive_steps,
 )
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box, is_discrete
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
@@ -182,10 +182,9 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     # ------------------------------------------------------------ building
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
-        kind = space_kind(self.action_space)
-        if kind == "Box":
+        if is_box(self.action_space):
             raise NotImplementedError(f"ACER needs Discrete actions, not the continuous ones of {self.action_space}")
-        if kind != "Discrete":
+        if not is_discrete(self.action_space):
             raise ValueError(f"ACER needs Discrete actions, not {self.action_space}")
         check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
         for name in ("rprop_alpha", "alpha"):
@@ -458,7 +457,7 @@ def _padded(array: np.ndarray, length: int) -> np.ndarray:
 
 def get_by_index(input_tensor: Tensor, idx: Tensor) -> Tensor:
     """The entries of ``input_tensor`` [B, n] at ``idx`` [B]."""
-    return losses.choose(input_tensor, idx)
+    return losses.gather_actions(input_tensor, idx)
 
 
 def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:

@@ -26,7 +26,7 @@ from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box
 from stable_baselines_tf2.models.one_step import OneStepRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -189,7 +189,7 @@ class ACKTR(OneStepRLModel):
         """The loss, and statistics: among them ``policy_fisher`` and ``value_fisher``, whose sum is the Fisher loss."""
         outputs = self.policy_outputs(vector, batch)
         advantages = batch["returns"] - batch["values"]
-        if space_kind(self.action_space) == "Box":
+        if is_box(self.action_space):
             advantages = losses.standardize(advantages)
         neglogp = outputs.distribution.neglogp(batch["actions"])
         entropy = tf.reduce_mean(outputs.distribution.entropy())

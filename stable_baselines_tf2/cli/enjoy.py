@@ -64,7 +64,9 @@ def run(args: argparse.Namespace) -> int:
             )
 
     returns: list[float] = []
-    for step, episode_return in enumerate(support.play(model, env, args.deterministic, args.render), start=1):
+    for step, episode_return in enumerate(
+        support.play(model, env, deterministic=args.deterministic, render=args.render), start=1
+    ):
         if episode_return is not None:
             returns.append(episode_return)
             print(f"episode {len(returns)}: return {episode_return:.1f}, ended at step {step}")

@@ -168,6 +168,7 @@ def make_env(
     n_envs: int,
     seed: int | None,
     env_kwargs: dict[str, Any],
+    *,
     subprocess: bool = False,
     monitor_dir: str | None = None,
 ) -> VecEnv:
@@ -216,7 +217,9 @@ def normalization_path(model_path: str | os.PathLike) -> Path:
     return Path(os.fspath(model_path).removesuffix(".zip") + "_vecnormalize.pkl")
 
 
-def play(model: BaseRLModel, env: VecEnv, deterministic: bool = True, render: bool = False) -> Iterator[float | None]:
+def play(
+    model: BaseRLModel, env: VecEnv, *, deterministic: bool = True, render: bool = False
+) -> Iterator[float | None]:
     """Lets a model act in one environment, endlessly.
 
     Yields:
@@ -234,7 +237,7 @@ def play(model: BaseRLModel, env: VecEnv, deterministic: bool = True, render: bo
         yield float(infos[0]["episode"]["r"]) if "episode" in infos[0] else None
 
 
-def evaluate(model: BaseRLModel, env: VecEnv, episodes: int, deterministic: bool = True) -> list[float]:
+def evaluate(model: BaseRLModel, env: VecEnv, episodes: int, *, deterministic: bool = True) -> list[float]:
     """Returns the returns of whole episodes, played in all environments at once."""
     from stable_baselines_tf2.common.evaluation import evaluate_policy
 

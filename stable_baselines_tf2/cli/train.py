@@ -51,7 +51,9 @@ def run(args: argparse.Namespace) -> int:
             if folder:
                 Path(folder).mkdir(parents=True, exist_ok=True)
 
-    env = support.make_env(args.env, args.n_envs, args.seed, env_kwargs, args.subprocess, args.monitor_dir)
+    env = support.make_env(
+        args.env, args.n_envs, args.seed, env_kwargs, subprocess=args.subprocess, monitor_dir=args.monitor_dir
+    )
     normalizer = VecNormalize(env) if args.vec_normalize else None
     env = normalizer or env
     defaults = {"seed": args.seed, "verbose": 0 if args.progress_bar else 1}

@@ -11,7 +11,6 @@ import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import gymnasium
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,8 +18,8 @@ import tensorflow as tf
 from stable_baselines_tf2.common.tf_layers import linear
 from stable_baselines_tf2.core.naming import named_layer
 from stable_baselines_tf2.core.probes import copies
-
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.envs.spaces import kind_of, width
 
 
 @functools.cache
@@ -363,30 +362,35 @@ class BernoulliProbabilityDistributionType(ProbabilityDistributionType):
         return tf.int32
 
 
-def make_proba_dist_type(ac_space: gymnasium.Space) -> ProbabilityDistributionType:
+def make_proba_dist_type(ac_space: Any) -> ProbabilityDistributionType:
     """The distribution type for an action space.
 
     Raises:
         ValueError: the actions are arrays with another number of axes than one, or do not start at 0.
         NotImplementedError: a space that is not a Box, Discrete, MultiDiscrete or MultiBinary.
     """
-    spaces = gymnasium.spaces
+    try:
+        kind = kind_of(ac_space)
+    except TypeError:  # a space of the user's own
+        kind = None
+    if kind is None or kind.distribution is None:
+        raise NotImplementedError(
+            f"the action space is a {type(ac_space).__name__}; Box, Discrete, MultiDiscrete and MultiBinary are "
+            "supported"
+        )
     if np.any(getattr(ac_space, "start", 0)):
         raise ValueError(f"the action space must start at 0, {ac_space} does not")
-    if isinstance(ac_space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary) and len(ac_space.shape) != 1:
+    if kind.distribution != "categorical" and len(ac_space.shape) != 1:
         raise ValueError(f"the action space must have one axis, {ac_space} has shape {ac_space.shape}")
-    match ac_space:
-        case spaces.Box():
-            return DiagGaussianProbabilityDistributionType(ac_space.shape[0])
-        case spaces.Discrete():
-            return CategoricalProbabilityDistributionType(int(ac_space.n))
-        case spaces.MultiDiscrete():
+    match kind.distribution:
+        case "gaussian":
+            return DiagGaussianProbabilityDistributionType(width(ac_space))
+        case "categorical":
+            return CategoricalProbabilityDistributionType(width(ac_space))
+        case "multi-categorical":
             return MultiCategoricalProbabilityDistributionType(ac_space.nvec)
-        case spaces.MultiBinary():
-            return BernoulliProbabilityDistributionType(int(np.prod(ac_space.shape)))
-    raise NotImplementedError(
-        f"the action space is a {type(ac_space).__name__}; Box, Discrete, MultiDiscrete and MultiBinary are supported"
-    )
+        case _:
+            return BernoulliProbabilityDistributionType(width(ac_space))
 
 
 def shape_el(tensor: Tensor, index: int) -> Any:

@@ -27,14 +27,10 @@ from stable_baselines_tf2.core.network import NamedNetwork
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
 from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
-    BernoulliSampler,
-    CategoricalSampler,
-    GaussianSampler,
-    MultiCategoricalSampler,
     Sampler,
 )
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box, is_discrete, kind_of
 
 Tensor = Any
 ActFun = str | Callable[[Tensor], Tensor]
@@ -168,7 +164,7 @@ class BasePolicy(NamedNetwork):
     @property
     def is_discrete(self) -> bool:
         """Whether the action space is Discrete."""
-        return space_kind(self.ac_space) == "Discrete"
+        return is_discrete(self.ac_space)
 
     @property
     def initial_state(self) -> np.ndarray | None:
@@ -331,8 +327,8 @@ class ActorCriticPolicy(BasePolicy):
         activation = resolve_activation(act_fun).numpy
         if activation is None:
             return None
-        gaussian = space_kind(self.ac_space) == "Box"
-        return NumpyActor(architecture, self.params, activation, self.preprocessor.flat_array, gaussian)
+        gaussian = is_box(self.ac_space)
+        return NumpyActor(architecture, self.params, activation, self.preprocessor.flat_array, gaussian=gaussian)
 
     def _forward(self, vector: Tensor, obs: Tensor, state: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `CompiledActor` compiles: distribution parameters, value and state after one step."""
@@ -414,14 +410,10 @@ class ActorCriticPolicy(BasePolicy):
 
 def make_sampler(ac_space: Any) -> Sampler:
     """The NumPy side of the distribution type for an action space (see `distributions.make_proba_dist_type`)."""
-    match space_kind(ac_space):
-        case "Discrete":
-            return CategoricalSampler()
-        case "MultiDiscrete":
-            return MultiCategoricalSampler([int(n) for n in ac_space.nvec])
-        case "MultiBinary":
-            return BernoulliSampler()
-    return GaussianSampler()
+    sampler = kind_of(ac_space).sampler
+    if sampler is None:
+        raise NotImplementedError(f"policies do not act in {ac_space}")
+    return sampler(ac_space)
 
 
 class RecurrentActorCriticPolicy(ActorCriticPolicy):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gymnasium
 import numpy as np
 
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
+from stable_baselines_tf2.envs.spaces import action_bounds
 
 
 def traj_segment_generator(
@@ -47,7 +47,7 @@ def traj_segment_generator(
     if env.num_envs != 1:
         raise ValueError(f"env must hold one environment, not {env.num_envs}")
     space = env.action_space
-    bounds = (space.low, space.high) if isinstance(space, gymnasium.spaces.Box) else None
+    bounds = action_bounds(space)
     runner = OnPolicyCollector(env, policy.step, policy.value, horizon, policy.initial_state, bounds)
     runner.dones[:] = True  # the first step starts an episode
 

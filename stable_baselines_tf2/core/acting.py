@@ -51,6 +51,7 @@ class NumpyActor:
         parameters: Parameters,
         activation: NumpyFunction,
         preprocess: Callable[[np.ndarray], np.ndarray],
+        *,
         gaussian: bool,
         prefix: str = "model/",
     ) -> None:

@@ -13,7 +13,7 @@ GRAPH_ADVICE = (
 )
 
 
-def check_number(name: str, value: object, low: float, high: float = np.inf, integer: bool = False) -> None:
+def check_number(name: str, value: object, low: float, high: float = np.inf, *, integer: bool = False) -> None:
     """Checks a hyperparameter.
 
     Raises:

@@ -24,7 +24,7 @@ class FlatFunction:
             loops.
     """
 
-    def __init__(self, function: Callable[..., list[Tensor]], arguments: Sequence[Tensor], in_caller: bool) -> None:
+    def __init__(self, function: Callable[..., list[Tensor]], arguments: Sequence[Tensor], *, in_caller: bool) -> None:
         self._concrete = tf.function(function, autograph=False).get_concrete_function(*arguments)
         self._captured = list(self._concrete.captured_inputs)
         self._output_types = [output.dtype for output in self._concrete.outputs]

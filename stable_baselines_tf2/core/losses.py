@@ -82,7 +82,7 @@ def bellman_target(r_t: Tensor, done_t: Tensor, gamma: float, v_t: Tensor) -> Te
     return tf.stop_gradient(r_t + gamma * (1.0 - done_t) * v_t)
 
 
-def soft_value_loss(v: Tensor, q: Tensor, entropy_cost: Tensor, pairwise: bool) -> Tensor:
+def soft_value_loss(v: Tensor, q: Tensor, entropy_cost: Tensor, *, pairwise: bool) -> Tensor:
     """Half the mean squared error of ``V(s) - [Q(s, a) - α log π(a|s)]``, differentiated in V alone.
 
     Args:
@@ -105,7 +105,7 @@ def q_learning_error(q_tm1: Tensor, a_tm1: Tensor, target_t: Tensor) -> Tensor:
         a_tm1: the actions that were taken, integers [B].
         target_t: what their values should be, [B].
     """
-    return choose(q_tm1, a_tm1) - target_t
+    return gather_actions(q_tm1, a_tm1) - target_t
 
 
 def double_q_value(q_t_target: Tensor, q_t_selector: Tensor) -> Tensor:
@@ -115,10 +115,10 @@ def double_q_value(q_t_target: Tensor, q_t_selector: Tensor) -> Tensor:
         q_t_target: values that count, [B, n].
         q_t_selector: values that choose, [B, n]; the same tensor for plain Q-learning.
     """
-    return choose(q_t_target, tf.argmax(q_t_selector, axis=1))
+    return gather_actions(q_t_target, tf.argmax(q_t_selector, axis=1))
 
 
-def choose(values: Tensor, actions: Tensor) -> Tensor:
+def gather_actions(values: Tensor, actions: Tensor) -> Tensor:
     """The entries of ``values`` [B, n] at ``actions`` [B]."""
     # A product with a one-hot matrix: the gradient of a gather would be a scatter, which costs more for few actions.
     return tf.reduce_sum(values * tf.one_hot(actions, values.shape[1]), axis=1)

@@ -117,7 +117,7 @@ class _Traced:
             return [vector, *self._flat(after), *self._results.pack(statistics)]
 
         arguments = [vector, *self._flat(state), *self._packing.pack(inputs)]
-        self._call = FlatFunction(flat, [tf.constant(value) for value in arguments], in_caller)
+        self._call = FlatFunction(flat, [tf.constant(value) for value in arguments], in_caller=in_caller)
 
     def _flat(self, state: TrainingState) -> list[Tensor]:
         return [part[slot] for part, slots in zip(state, self._slots, strict=True) for slot in slots]

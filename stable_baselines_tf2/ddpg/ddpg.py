@@ -47,7 +47,7 @@ from stable_baselines_tf2.ddpg.statistics import (
     reduce_var,
     updated_sums,
 )
-from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space, kind_of, spaces_equal
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
 from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, joined
 from stable_baselines_tf2.models.training import Training
@@ -234,7 +234,7 @@ class DDPG(ContinuousControlModel):
             setattr(self, name, tuple(bounds.tolist()))
         if not (self.param_noise is None or isinstance(self.param_noise, AdaptiveParamNoiseSpec)):
             raise TypeError(f"param_noise must be an AdaptiveParamNoiseSpec or None, not {self.param_noise!r}")
-        if self.normalize_observations and space_kind(self.observation_space) not in ("Box", "MultiBinary"):
+        if self.normalize_observations and kind_of(self.observation_space).one_hot:
             raise ValueError(f"normalize_observations: observations of {self.observation_space} are not quantities")
         if self.eval_env is not None:
             self.eval_env = self.wrap_env(self.eval_env)

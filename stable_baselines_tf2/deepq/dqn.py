@@ -30,7 +30,7 @@ from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_discrete
 from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, OffPolicyRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -163,7 +163,7 @@ class DQN(OffPolicyRLModel):
     # ------------------------------------------------------------ building
     def check_arguments(self) -> None:
         super().check_arguments()
-        if space_kind(self.action_space) != "Discrete":
+        if not is_discrete(self.action_space):
             raise ValueError(f"DQN needs a Discrete action space, not {self.action_space}")
         check_number("target_network_update_freq", self.target_network_update_freq, 1, integer=True)
         for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):

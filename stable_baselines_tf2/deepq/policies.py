@@ -23,7 +23,7 @@ from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_discrete
 
 Tensor = Any
 
@@ -63,7 +63,7 @@ class DQNPolicy(BasePolicy):
         obs_phs: object = None,
         dueling: bool = True,
     ) -> None:
-        if space_kind(ac_space) != "Discrete":
+        if not is_discrete(ac_space):
             raise ValueError(f"DQN needs a Discrete action space, not {ac_space}")
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale, obs_phs=obs_phs)
         if ac_space.start != 0:

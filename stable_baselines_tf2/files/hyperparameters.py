@@ -256,7 +256,7 @@ def json_to_data(
         ValueError: ``custom_objects`` is not a dictionary, the JSON is invalid, or something in it cannot be restored;
             the message names it and the ways out.
     """
-    data, unrestored = read_data(json_string, custom_objects, allow_pickle)
+    data, unrestored = read_data(json_string, custom_objects, allow_pickle=allow_pickle)
     raise_unrestored(unrestored)
     return data
 
@@ -278,7 +278,7 @@ def raise_unrestored(unrestored: Mapping[str, Exception], hint: str | None = Non
 
 
 def read_data(
-    json_string: str, custom_objects: Mapping[str, Any] | None, allow_pickle: bool
+    json_string: str, custom_objects: Mapping[str, Any] | None, *, allow_pickle: bool
 ) -> tuple[dict[str, Any], dict[str, Exception]]:
     """`json_to_data`, with what could not be restored, by key, in place of an error about it."""
     if custom_objects is not None and not isinstance(custom_objects, Mapping):

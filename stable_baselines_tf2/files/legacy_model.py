@@ -6,7 +6,6 @@ later by name. Versions added hyperparameters and dropped some. Policies of user
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import kind_of, width
 from stable_baselines_tf2.files.pickle_objects import SHARED_PARTS, Builder, Placeholder
 from stable_baselines_tf2.files.pickle_tree import Pairs, UnsafePickle, parse
 from stable_baselines_tf2.files.recognise import NotRecognised, PolicyArchitecture, recognise_policy
@@ -48,7 +47,7 @@ def policy_family(data: Mapping[str, Any]) -> str:
 
 
 def read_pickle(
-    content: bytes, custom_objects: Mapping[str, Any] | None = None, resolve: bool = True
+    content: bytes, custom_objects: Mapping[str, Any] | None = None, *, resolve: bool = True
 ) -> tuple[dict[str, Any], Parameters, dict[str, Exception]]:
     """A model of a version before 2.8.
 
@@ -66,7 +65,7 @@ def read_pickle(
     parsed = parse(content)
     if not isinstance(parsed.root, list | tuple) or len(parsed.root) != 2 or not isinstance(parsed.root[0], Pairs):
         raise UnsafePickle("it holds no pair of hyperparameters and weights")
-    builder = Builder(len(content) + SHARED_PARTS, resolve)
+    builder = Builder(len(content) + SHARED_PARTS, resolve=resolve)
     data: dict[str, Any] = {}
     unrestored: dict[str, Exception] = {}
     for key, node in parsed.root[0]:
@@ -196,15 +195,11 @@ def check_sizes(data: Mapping[str, Any], parameters: Parameters) -> None:
 
 def _space_sizes(space: Any, images: bool) -> Iterable[int]:
     try:
-        kind = space_kind(space)
+        kind, size = kind_of(space), width(space)
     except TypeError:
         return
-    if kind == "Discrete":
-        yield int(space.n)
-    elif kind == "MultiDiscrete":
-        yield int(space.nvec.sum())
-    elif kind in ("Box", "MultiBinary") and not images:
-        yield math.prod(space.shape)
+    if kind.one_hot or not images:
+        yield size
 
 
 def _numbers(value: object, depth: int = 8) -> Iterable[int]:

@@ -147,7 +147,11 @@ def named_weights(
 
 
 def read_model(
-    load_path: PathOrFile, custom_objects: dict[str, Any] | None, allow_pickle: bool, algorithm: type | None = None
+    load_path: PathOrFile,
+    custom_objects: dict[str, Any] | None,
+    algorithm: type | None = None,
+    *,
+    allow_pickle: bool = False,
 ) -> tuple[Archive, dict[str, Any]]:
     """A model file and the hyperparameters in it; for arguments and errors see `BaseRLModel.load`.
 
@@ -168,7 +172,7 @@ def read_model(
     else:
         if archive.data is None:
             raise ValueError(f"{file_name(load_path)} holds parameters only; make a model and use load_parameters()")
-        data, unrestored = read_data(archive.data, custom_objects, allow_pickle)
+        data, unrestored = read_data(archive.data, custom_objects, allow_pickle=allow_pickle)
     if not parameters:
         raise ValueError(f"{file_name(load_path)} is damaged: it holds no parameters")
     if algorithm is not None:

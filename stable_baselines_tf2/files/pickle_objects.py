@@ -71,7 +71,7 @@ class Builder:
             for who only wants to know what a file holds.
     """
 
-    def __init__(self, max_parts: int, resolve: bool = True) -> None:
+    def __init__(self, max_parts: int, *, resolve: bool = True) -> None:
         self.parts_left = max_parts
         self.resolve = resolve
         self._depth = 0
@@ -152,7 +152,7 @@ class Builder:
         return dict(self.pairs(call.state))
 
 
-def loads(content: bytes, resolve: bool = True) -> Any:
+def loads(content: bytes, *, resolve: bool = True) -> Any:
     """The object in a pickle of Stable Baselines, made without executing anything from the pickle.
 
     Args:
@@ -164,7 +164,7 @@ def loads(content: bytes, resolve: bool = True) -> Any:
     """
     parsed = parse(content)
     try:
-        value = Builder(len(content) + SHARED_PARTS, resolve).build(parsed.root)
+        value = Builder(len(content) + SHARED_PARTS, resolve=resolve).build(parsed.root)
     except UnsafePickle as error:
         error.node = parsed.root
         raise
@@ -259,25 +259,8 @@ def _set(builder: Builder, call: Call) -> Any:
 
 # ---------------------------------------------------------------- spaces, noise, statistics
 def _space(builder: Builder, call: Call) -> spaces.Space:
-    kind, attributes = call.function.name, builder.attributes(call)
-    if kind == "Dict":
-        return spaces.Dict(OrderedDict(attributes["spaces"]))
-    if kind == "Tuple":
-        return spaces.Tuple(attributes["spaces"])
-    description: dict[str, Any] = {
-        "type": kind,
-        **{key: attributes[key] for key in ("n", "nvec", "start") if key in attributes},
-    }
-    if kind == "Box":
-        low, high = np.asarray(attributes["low"]), np.asarray(attributes["high"])
-        dtype = np.dtype(attributes.get("dtype", np.float32))
-        shape = attributes.get("shape", attributes.get("_shape", low.shape))
-        if low.shape != tuple(shape) or high.shape != low.shape or dtype.kind not in "biuf":
-            raise UnsafePickle(
-                f"a Box in it has shape {shown(shape)}, type {dtype} and bounds of other shapes or types"
-            )
-        description |= {"shape": low.shape, "low": low.tolist(), "high": high.tolist(), "dtype": dtype.name}
-    return space_from_dict(description)
+    kind = KINDS[call.function.name]
+    return space_from_dict({"type": kind.name, **kind.from_attributes(builder.attributes(call))})
 
 
 def _noise(builder: Builder, call: Call) -> Any:

@@ -9,13 +9,12 @@ sees which of them gives exactly the parameters of the file. TensorFlow is not n
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from gymnasium import spaces
 
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box, is_image, width
 from stable_baselines_tf2.files.pickle_tree import PACKAGE, Call, Global, Pairs, shown_name
 from stable_baselines_tf2.files.pickled_functions import function_code
 
@@ -179,13 +178,13 @@ def _candidates(
     family: str, shapes: list[Shape], ob_space: spaces.Space, ac_space: spaces.Space
 ) -> Iterator[tuple[PolicyArchitecture, Layout]]:
     """Policies that are not out of the question for these shapes, with their parameters."""
-    n_actions = _width(ac_space)
+    n_actions = width(ac_space)
     images = any(len(shape) == 4 for shape in shapes)
-    if images and (space_kind(ob_space) != "Box" or len(ob_space.shape or ()) != 3):
+    if images and not is_image(ob_space):
         return
     image_shape = ob_space.shape if images else None
     if family == "common":
-        yield from _actor_critics(shapes, _width(ob_space), n_actions, space_kind(ac_space) == "Box", image_shape)
+        yield from _actor_critics(shapes, width(ob_space), n_actions, is_box(ac_space), image_shape)
         return
     # The network of images ends with a matrix; the values of actions that DQN gets from it come next.
     n_before = 0 if not images else 2 if family == "deepq" else 1
@@ -198,18 +197,8 @@ def _candidates(
             if layer_norm:
                 continue  # LnMlpPolicy always is
             kwargs["dueling"] = False
-        layout = _OFF_POLICY[family](_Network(layers, layer_norm, image_shape), _width(ob_space), n_actions, dueling)
+        layout = _OFF_POLICY[family](_Network(layers, layer_norm, image_shape), width(ob_space), n_actions, dueling)
         yield PolicyArchitecture(family, kind, kwargs), layout
-
-
-def _width(space: spaces.Space) -> int:
-    """Number of inputs or outputs that a space needs."""
-    match space_kind(space):
-        case "Discrete":
-            return int(space.n)  # type: ignore[attr-defined]
-        case "MultiDiscrete":
-            return int(space.nvec.sum())  # type: ignore[attr-defined]
-    return math.prod(space.shape or ())
 
 
 def _layer_sizes(shapes: list[Shape], n_before: int) -> list[list[int]]:

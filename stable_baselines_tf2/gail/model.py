@@ -25,7 +25,7 @@ from stable_baselines_tf2.core.optimizers import Adam
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, TrainingState, gradient_step
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import clip_to_bounds
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
 from stable_baselines_tf2.gail.dataset.dataset import ExpertDataset
 from stable_baselines_tf2.models.cloning import expert_arrays
@@ -148,8 +148,7 @@ class GAIL(TRPO):
     def imitation_rewards(self, rollout: Rollout) -> np.ndarray:
         """The discriminator's rewards for a rollout, [N, T]."""
         actions = rollout.flat(rollout.actions)
-        if space_kind(self.action_space) == "Box":
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        actions = clip_to_bounds(actions, self.action_space)
         return self.reward_giver.get_reward(rollout.flat(rollout.obs), actions).reshape(rollout.rewards.shape)
 
     def _update_adversary(self, rollout: Rollout) -> dict[str, float]:

@@ -274,7 +274,7 @@ class HER(BaseRLModel):
 
         ``kwargs`` may also change HER's own settings, except the algorithm.
         """
-        archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
+        archive, data = read_model(load_path, custom_objects, cls, allow_pickle=allow_pickle)
         missing = [name for name in (*cls.saved[:3], "her_obs_space") if name not in data]
         if missing:
             raise ValueError(f"{load_path} is not a file of HER: {', '.join(missing)} is missing")

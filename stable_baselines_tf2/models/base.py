@@ -9,7 +9,6 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-import gymnasium
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -28,7 +27,7 @@ from stable_baselines_tf2.core.optimizers import Optimizer, State
 from stable_baselines_tf2.core.parameters import FlatWeights, JoinedParameters, Parameters, Weights, check_weights
 from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind, spaces_equal
+from stable_baselines_tf2.envs.spaces import as_gymnasium_space, clip_to_bounds, is_box, is_discrete, spaces_equal
 from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_classes
 from stable_baselines_tf2.files.model import (
     ALGORITHM,
@@ -190,7 +189,7 @@ class BaseRLModel(ABC):
             ("action", self.action_space, env.action_space),
         ):
             bounds = name == "action" or self._observation_bounds_matter
-            if not spaces_equal(own, as_gymnasium_space(new), bounds):
+            if not spaces_equal(own, as_gymnasium_space(new), bounds=bounds):
                 raise ValueError(f"env: its {name} space is {new}, but the model was made for {own}")
         self.use_env(env)
 
@@ -329,7 +328,7 @@ class BaseRLModel(ABC):
             memory: for recurrent policies the state [B, n] and the episode starts [B].
         """
         outputs = self.imitate(vector, obs)
-        return (tf.argmax(outputs, axis=-1) if space_kind(self.action_space) == "Discrete" else outputs,)
+        return (tf.argmax(outputs, axis=-1) if is_discrete(self.action_space) else outputs,)
 
     def pretrain(
         self,
@@ -353,7 +352,7 @@ class BaseRLModel(ABC):
             ValueError: the action space is neither Box nor Discrete, or the data belong to other spaces.
             FloatingPointError: the loss is NaN or infinite; the weights are those from before that minibatch.
         """
-        if space_kind(self.action_space) not in ("Box", "Discrete"):
+        if not (is_box(self.action_space) or is_discrete(self.action_space)):
             raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
         train, measure = self.behaviour_cloning(adam_epsilon), self.behaviour_cloning(adam_epsilon, train=False)
         try:
@@ -475,8 +474,7 @@ class BaseRLModel(ABC):
         """
         observation, state, mask, is_batch = self.as_batch(observation, state, mask)
         actions, state = self.acting_policy.act(observation, state, mask, deterministic)
-        if isinstance(self.action_space, gymnasium.spaces.Box):
-            actions = np.clip(actions, self.action_space.low, self.action_space.high)
+        actions = clip_to_bounds(actions, self.action_space)
         return (actions if is_batch else actions[0]), state
 
     def action_probability(
@@ -516,7 +514,7 @@ class BaseRLModel(ABC):
         actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
         if len(actions) != len(observation):
             raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
-        if space_kind(self.action_space) != "Box":
+        if not is_box(self.action_space):
             given, actions = actions, actions.astype(np.int64)
             if (given != actions).any() or not all(map(self.action_space.contains, actions)):
                 raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
@@ -644,7 +642,7 @@ class BaseRLModel(ABC):
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
-        archive, data = read_model(load_path, custom_objects, allow_pickle, cls)
+        archive, data = read_model(load_path, custom_objects, cls, allow_pickle=allow_pickle)
         return cls.restore(load_path, archive, data, env, kwargs)
 
     @classmethod

@@ -19,7 +19,7 @@ from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.phases import Statistics, gradient_step
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_discrete
 
 
 def expert_arrays(
@@ -37,7 +37,7 @@ def expert_arrays(
         ValueError: they belong to other spaces.
     """
     obs, actions = np.asarray(obs), np.asarray(actions)
-    discrete = space_kind(space) == "Discrete"
+    discrete = is_discrete(space)
     for what, array, shape in (("observations", obs, preprocessor.shape), ("actions", actions, space.shape)):
         if array.size != len(array) * math.prod(shape or ()):
             raise ValueError(f"dataset: its {what} have the shape {array.shape[1:]}, the model's have {shape}")
@@ -69,7 +69,7 @@ def cloning_step(
     """
     optimizer = Adam(epsilon=adam_epsilon)
     optimizer_state = optimizer.initial_state(sum(parameters.sizes))
-    discrete = space_kind(space) == "Discrete"
+    discrete = is_discrete(space)
     preprocessor.sync()
 
     @tf.function(autograph=False)

@@ -444,7 +444,13 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             FloatingPointError: the loss is NaN or infinite; the weights are those from before that update.
         """
         with Training(
-            self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+            self,
+            total_timesteps,
+            callback,
+            log_interval,
+            tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
         ) as training:
             if self.replay_buffer is None:
                 self.replay_buffer = self.make_replay_buffer()

@@ -22,7 +22,7 @@ from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState, gradient_step
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import action_bounds, is_discrete
 from stable_baselines_tf2.models.base import BaseRLModel
 from stable_baselines_tf2.models.training import SetVerbosity, Training
 
@@ -286,7 +286,6 @@ class ActorCriticRLModel(BaseRLModel):
         return self._runner
 
     def _make_runner(self) -> OnPolicyCollector:
-        bounds = (self.action_space.low, self.action_space.high) if space_kind(self.action_space) == "Box" else None
         normalizer = self._vec_normalize_env
         timeout_discount = self.gamma if self.bootstrap_timeouts else None
         if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
@@ -296,7 +295,7 @@ class ActorCriticRLModel(BaseRLModel):
             *self.acting(),
             self.n_steps,
             self.initial_state,
-            bounds,
+            action_bounds(self.action_space),
             timeout_discount,
             normalizer.normalize_obs if normalizer else None,  # infos hold observations as they were
             keep_states=self.keep_states,
@@ -322,7 +321,13 @@ class ActorCriticRLModel(BaseRLModel):
         progress_bar: bool = False,
     ) -> Any:
         with Training(
-            self, total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar
+            self,
+            total_timesteps,
+            callback,
+            log_interval,
+            tb_log_name,
+            reset_num_timesteps=reset_num_timesteps,
+            progress_bar=progress_bar,
         ) as training:
             self.start_training(training)
             runner = self.runner
@@ -359,13 +364,14 @@ class ActorCriticRLModel(BaseRLModel):
             else ()
         )
         outputs = policy.with_weights(vector, obs, *states)
-        return outputs.policy if space_kind(self.action_space) == "Discrete" else outputs.distribution.mode()
+        return outputs.policy if is_discrete(self.action_space) else outputs.distribution.mode()
 
     def deterministic_actions(self, vector: Tensor, obs: Tensor, *memory: Tensor) -> tuple[Tensor, ...]:
         outputs = self.train_model.with_weights(vector, obs, *memory)
         actions = outputs.distribution.mode()
-        if space_kind(self.action_space) == "Box":
-            actions = tf.clip_by_value(actions, self.action_space.low, self.action_space.high)
+        bounds = action_bounds(self.action_space)
+        if bounds is not None:
+            actions = tf.clip_by_value(actions, *bounds)
         return (actions, outputs.state) if memory else (actions,)
 
     @hook

@@ -49,6 +49,7 @@ class Training:
         callback: MaybeCallback,
         log_interval: int | None,
         tb_log_name: str,
+        *,
         reset_num_timesteps: bool = True,
         progress_bar: bool = False,
     ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box
 
 
 class VecFrameStack(VecEnvWrapper):
@@ -26,7 +26,7 @@ class VecFrameStack(VecEnvWrapper):
 
     def __init__(self, venv: VecEnv, n_stack: int):
         space: Any = venv.observation_space
-        if space_kind(space) != "Box":
+        if not is_box(space):
             raise TypeError(f"VecFrameStack needs a Box observation space, got {space}")
         if n_stack < 1 or not space.shape:
             raise ValueError(f"n_stack must be at least 1 and observations need an axis, got {n_stack} and {space}")

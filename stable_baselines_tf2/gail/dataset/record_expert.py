@@ -14,7 +14,7 @@ from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import as_vec_env
 from stable_baselines_tf2.core.archive import atomic_write
 from stable_baselines_tf2.core.optional import require
-from stable_baselines_tf2.envs.spaces import space_kind
+from stable_baselines_tf2.envs.spaces import is_box, is_discrete, is_image
 
 
 def generate_expert_traj(
@@ -61,7 +61,7 @@ def generate_expert_traj(
     if venv.num_envs > 1:
         warnings.warn(f"only the first of the {venv.num_envs} environments is recorded", stacklevel=2)
     for name, space in (("observation", venv.observation_space), ("action", venv.action_space)):
-        if space_kind(space) not in ("Box", "Discrete"):
+        if not (is_box(space) or is_discrete(space)):
             raise ValueError(f"env: its {name} space must be a Box or Discrete, not {space}")
     recorder = _image_recorder(venv.observation_space, save_path, image_folder)
     if n_timesteps > 0 and is_model:
@@ -108,14 +108,14 @@ def generate_expert_traj(
 
 def _rows(values: list[np.ndarray], space: Any) -> np.ndarray:
     """[N, …], of a Discrete space [N, 1]."""
-    return np.array(values).reshape(-1, *(space.shape if space_kind(space) == "Box" else (1,)))
+    return np.array(values).reshape(-1, *(space.shape if is_box(space) else (1,)))
 
 
 def _image_recorder(
     space: Any, save_path: str | os.PathLike | None, image_folder: str
 ) -> Callable[[np.ndarray, int], str] | None:
     """What writes an observation with its number to an image file and gives its path; None for other observations."""
-    if space_kind(space) != "Box" or len(space.shape) != 3 or space.dtype != np.uint8:
+    if not is_image(space) or space.dtype != np.uint8:
         return None
     n_channels = space.shape[-1]
     if save_path is None or n_channels not in (1, 3, 4):
