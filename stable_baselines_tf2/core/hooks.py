@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-SIMILARITY = 0.85  # of names, from which one is taken for another that was misspelled
+SIMILARITY, MAX_DIFFERENCE = 0.85, 2  # ratio and lengths of names of which one is taken for the other, misspelled
 strict = True  # False warns about unknown hooks, as for programs that were written before there were any
 
 
@@ -50,7 +50,8 @@ def check_hooks(cls: type, attributes: Iterable[str] = ()) -> None:
     for name, member in vars(cls).items():
         if name in inherited or (name.startswith("__") and name.endswith("__")) or _is_marked(member):
             continue
-        meant = difflib.get_close_matches(name.strip("_"), known, n=1, cutoff=SIMILARITY)
+        similar = [other for other in known if abs(len(other) - len(name.strip("_"))) <= MAX_DIFFERENCE]
+        meant = difflib.get_close_matches(name.strip("_"), similar, n=1, cutoff=SIMILARITY)
         if not meant:
             continue
         message = (

@@ -13,7 +13,6 @@ Under MPI (``mpirun -n N``) all processes train the same networks: gradients are
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -23,9 +22,8 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.math_util import safe_mean, unscale_action
+from stable_baselines_tf2.common.math_util import unscale_action
 from stable_baselines_tf2.common.noise import ActionNoise, AdaptiveParamNoiseSpec
-from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.acting import CompiledNetwork
@@ -36,6 +34,7 @@ from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.ddpg.policies import DDPGPolicy
+from stable_baselines_tf2.ddpg.report import Evaluation, Report
 from stable_baselines_tf2.ddpg.statistics import (
     Moments,
     NormalizedObservations,
@@ -207,8 +206,8 @@ class DDPG(ContinuousControlModel):
         self._weight_noise: WeightNoise | None = None
         self._observations: NormalizedObservations
         self._value_network: CompiledNetwork | None = None
-        self._evaluation: _Evaluation | None = None
-        self._report: _Report | None = None  # what the next table shows; None where there are no tables
+        self._evaluation: Evaluation | None = None
+        self._report: Report | None = None  # what the next table shows; None where there are no tables
         if _init_setup_model:
             self.setup_model()
 
@@ -364,10 +363,12 @@ class DDPG(ContinuousControlModel):
         training.update += n_steps // self.gradient_steps
         if training.writer is not None:
             self._log(training, batches)
-        evaluated = None if self._evaluation is None else self._evaluation.run(self)
+        evaluated = (
+            None if self._evaluation is None else self._evaluation.run(self.nb_eval_steps, render=self.render_eval)
+        )
         if report is not None:
             report.sample = report.sample or {name: batches[name][0] for name in ("obs", "actions")}
-            report.infos, report.distances = self.last_statistics, distances
+            report.losses, report.distances = self.last_statistics, distances
             if evaluated is not None:
                 report.eval_q_values.append(self.critic_values(evaluated))
 
@@ -451,15 +452,15 @@ class DDPG(ContinuousControlModel):
                 part.advance(tf.constant(distributed.broadcast(part.vector.numpy())))
             state = self.moments.items()
             self.moments = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
-        self._evaluation = None if self.eval_env is None else _Evaluation(self.eval_env)
-        self._report = None if self.table_interval(training) is None else _Report()
+        self._evaluation = None if self.eval_env is None else Evaluation(self.eval_env, self._evaluation_actions)
+        self._report = None if self.table_interval(training) is None else Report()
 
     def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
         if self.render and distributed.rank() == 0:
             self.env.render()
         report = self._report
         if report is not None and self.passed_interval(training, report.last_update, training.update):
-            self.log_table(training, history, self._epoch(training, history, report))
+            self.log_table(training, history, self._epoch_table(training, history, report))
             n_evaluated = 0 if self._evaluation is None else len(self._evaluation.returns)
             self._report = report.next(training.update, history.n_episodes, n_evaluated)
 
@@ -478,6 +479,10 @@ class DDPG(ContinuousControlModel):
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
         )
 
+    def _evaluation_actions(self, obs: np.ndarray) -> np.ndarray:
+        """Actions without exploration, as environments take them, [N, n]."""
+        return unscale_action(self.action_space, self.policy_tf.step(obs))
+
     # ------------------------------------------------------------ logs
     def critic_values(self, obs: np.ndarray) -> np.ndarray:
         """What the critic says of the actor's actions, [B], for raw observations [B, …]."""
@@ -487,8 +492,8 @@ class DDPG(ContinuousControlModel):
         self._observations.sync()
         return self.denormalized_q(self._value_network(np.asarray(obs, self._observations.dtype)), self.ret_rms)
 
-    def _epoch(self, training: Training, history: EpisodeHistory, report: _Report) -> dict[str, Any]:
-        """The table of some training phases; means over the processes, where there are several."""
+    def _epoch_table(self, training: Training, history: EpisodeHistory, report: Report) -> dict[str, Any]:
+        """The table of some training phases."""
         obs, actions = report.sample["obs"], report.sample["actions"]
         measured = {
             "reference_Q": self.denormalized_q(self.policy_tf.value(obs, actions), self.ret_rms),
@@ -498,85 +503,10 @@ class DDPG(ContinuousControlModel):
         }
         if self._weight_noise is not None:
             measured["reference_perturbed_action"] = self.param_noise_actor.step(obs)
-        table = {f"{name}_mean": array.mean() for name, array in measured.items()}
-        table |= {f"{name}_std": array.std() for name, array in measured.items()}
-        for name, sums in (("ret_rms", self.ret_rms), ("obs_rms", self.obs_rms)):
-            if sums is not None:
-                table |= {f"{name}_mean": sums.mean.mean(), f"{name}_std": sums.std.mean()}
-        first = report.first_episode
-        table |= {
-            "rollout/return": safe_mean(history.returns[first:]),
-            "rollout/return_history": safe_mean(history.returns[-100:]),
-            "rollout/episode_steps": safe_mean(history.lengths[first:]),
-            "rollout/episodes": history.n_episodes - first,
-            "rollout/Q_mean": np.concatenate(report.q_values).mean(),
-            "train/loss_actor": report.infos["actor_loss"],
-            "train/loss_critic": report.infos["critic_loss"],
-            "total/duration": training.elapsed,
-            "total/steps_per_second": training.fps,
-            "total/episodes": history.n_episodes,
-        }
+        further = {"total/duration": training.elapsed, "total/steps_per_second": training.fps}
         if self.param_noise is not None:
-            table |= self.param_noise.get_stats() | {"train/param_noise_distance": np.mean(report.distances)}
-        if self._evaluation is not None:
-            table |= {
-                "eval/return": safe_mean(self._evaluation.returns[report.first_evaluated :]),
-                "eval/return_history": safe_mean(self._evaluation.returns[-100:]),
-                "eval/episodes": len(self._evaluation.returns) - report.first_evaluated,
-                "eval/Q": np.concatenate(report.eval_q_values).mean(),
-            }
-        means = distributed.allreduce_mean(np.array(list(table.values()), np.float64))
-        combined = dict(zip(table, means.tolist(), strict=True))
-        combined |= {"total/epochs": report.n_epochs, "total/steps": self.num_timesteps}
-        return dict(sorted(combined.items()))
-
-    def table(self, training: Training, n_episodes: int, mean_return: float) -> dict[str, Any]:
-        raise NotImplementedError  # tables are of training phases
-
-
-@dataclasses.dataclass
-class _Report:
-    """What the next table shows, gathered since the last one."""
-
-    sample: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch, the same for all tables
-    last_update: int = 0  # training phases before
-    first_episode: int = 0  # episodes before
-    first_evaluated: int = 0  # episodes of evaluations before
-    n_epochs: int = 1
-    obs: list[np.ndarray] = dataclasses.field(default_factory=list)  # of the rollout under way
-    actions: list[np.ndarray] = dataclasses.field(default_factory=list)
-    q_values: list[np.ndarray] = dataclasses.field(default_factory=list)
-    eval_q_values: list[np.ndarray] = dataclasses.field(default_factory=list)
-    infos: dict[str, float] = dataclasses.field(default_factory=dict)  # losses of the last phase
-    distances: list[float] = dataclasses.field(default_factory=list)  # of the last phase
-
-    def next(self, n_updates: int, n_episodes: int, n_evaluated: int) -> _Report:
-        """The report of the time after now, of which the counts are given."""
-        return _Report(self.sample, n_updates, n_episodes, n_evaluated, self.n_epochs + 1, self.obs)
-
-
-class _Evaluation:
-    """Episodes without exploration, which go on from one evaluation to the next.
-
-    Args:
-        env: a vectorized environment; it is reset.
-    """
-
-    def __init__(self, env: VecEnv) -> None:
-        self._env, self._obs = env, env.reset()
-        self._totals = np.zeros(env.num_envs)
-        self.returns: list[float] = []  # of all episodes that ended
-
-    def run(self, model: DDPG) -> np.ndarray:
-        """Takes ``model.nb_eval_steps`` steps; returns the observations before them, [B, …]."""
-        seen = []
-        for _ in range(model.nb_eval_steps):
-            seen.append(self._obs)
-            actions = unscale_action(model.action_space, model.policy_tf.step(self._obs))
-            self._obs, rewards, dones, _ = self._env.step(actions)
-            if model.render_eval:
-                self._env.render()
-            self._totals += rewards
-            self.returns += self._totals[dones].tolist()
-            self._totals[dones] = 0.0
-        return np.concatenate(seen)
+            further |= self.param_noise.get_stats()
+        evaluated = None if self._evaluation is None else self._evaluation.returns
+        statistics = {"ret_rms": self.ret_rms, "obs_rms": self.obs_rms}
+        table = report.table(history, measured, statistics, evaluated, further)
+        return dict(sorted((table | {"total/steps": self.num_timesteps}).items()))

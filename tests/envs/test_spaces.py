@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import types
 from collections import OrderedDict
 
@@ -11,11 +13,19 @@ import pytest
 from gymnasium import spaces
 
 from stable_baselines_tf2.envs.spaces import (
+    action_bounds,
     as_gymnasium_space,
+    clip_to_bounds,
+    is_box,
+    is_discrete,
+    is_image,
+    kind_of,
+    random_actions,
     space_from_dict,
     space_kind,
     space_to_dict,
     spaces_equal,
+    width,
 )
 
 EXAMPLES = [
@@ -92,3 +102,53 @@ def test_kind_of_a_subclass():
         pass
 
     assert space_kind(Angle(0, 1, ())) == "Box"
+
+
+# ------------------------------------------------------------------------------------------------------------ the table
+ROWS = [  # space, width, one-hot, distribution, sampler
+    (spaces.Box(-1, 1, (2, 3)), 6, False, "gaussian", "GaussianSampler"),
+    (spaces.Discrete(4, start=2), 4, True, "categorical", "CategoricalSampler"),
+    (spaces.MultiDiscrete([2, 3]), 5, True, "multi-categorical", "MultiCategoricalSampler"),
+    (spaces.MultiBinary(3), 3, False, "bernoulli", "BernoulliSampler"),
+]
+
+
+@pytest.mark.parametrize("space, n, one_hot, distribution, sampler", ROWS, ids=lambda value: type(value).__name__)
+def test_rows_of_the_table(space, n, one_hot, distribution, sampler):
+    kind = kind_of(space)
+    assert (width(space), kind.one_hot, kind.distribution) == (n, one_hot, distribution)
+    assert type(kind.sampler(space)).__name__ == sampler
+    assert is_box(space) is (kind.name == "Box") and is_discrete(space) is (kind.name == "Discrete")
+    actions = random_actions(space, 50, np.random.default_rng(0))
+    assert len(actions) == 50 and all(map(space.contains, actions))
+    np.testing.assert_array_equal(actions, random_actions(space, 50, np.random.default_rng(0)))
+    assert len(np.unique(actions, axis=0)) > 2
+
+
+@pytest.mark.parametrize("space", [spaces.Dict(a=spaces.Discrete(2)), spaces.Tuple([spaces.Discrete(2)])])
+def test_composite_spaces_are_not_for_networks(space):
+    with pytest.raises(TypeError, match="networks do not take a (Dict|Tuple) space"):
+        width(space)
+    with pytest.raises(TypeError, match="actions of a (Dict|Tuple) space cannot be drawn"):
+        random_actions(space, 1, np.random.default_rng(0))
+
+
+def test_bounds_of_actions():
+    space = spaces.Box(np.float32([-1, 0]), np.float32([1, 2]))
+    np.testing.assert_array_equal(clip_to_bounds(np.float32([[-5, 5]]), space), [[-1, 2]])
+    actions = np.array([7])
+    assert clip_to_bounds(actions, spaces.Discrete(2)) is actions and action_bounds(spaces.Discrete(2)) is None
+    with pytest.raises(ValueError, match="Box without bounds"):
+        random_actions(spaces.Box(-np.inf, np.inf, (1,)), 1, np.random.default_rng(0))
+
+
+def test_images():
+    assert is_image(spaces.Box(0, 255, (8, 8, 3), np.uint8)) and not is_image(spaces.Box(0, 1, (8, 8)))
+    assert not is_image(spaces.Discrete(3))
+
+
+def test_the_table_needs_no_tensorflow():
+    modules = "stable_baselines_tf2.envs.spaces, stable_baselines_tf2.files.inspection"
+    code = f"import sys, {modules}; print({chr(39)}tensorflow{chr(39)} in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "False", done.stderr
