@@ -1,5 +1,6 @@
 """Algorithms of one's own: the two of the examples, complete, and what newcomers get wrong."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.hooks import hooks_of
+from stable_baselines_tf2.models.base import BaseRLModel
+from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.models.off_policy import OffPolicyRLModel
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from tests.helpers import RandomEnv, box
 
@@ -264,3 +268,17 @@ def test_a_loss_that_is_missing():
     model.setup_model()
     with pytest.raises(NotImplementedError, match=r"Empty must override loss\(\) or training_phase\(\)"):
         model.learn(16)
+
+
+# ------------------------------------------------------------------------------------------------------------ the guide
+def test_the_guide_lists_every_hook():
+    text = (ROOT / "docs" / "guide" / "writing_an_algorithm.rst").read_text()
+    table = text[text.index(".. _hooks:") : text.index("Policies of your own")]
+    listed = re.findall(r"^   \* - ``(\w+)``\n     - ([\w, ]+)$", table, re.MULTILINE)
+    bases = {"all": BaseRLModel, "on": ActorCriticRLModel, "off": OffPolicyRLModel, "Box": ContinuousControlModel}
+    hooks = {name for base in bases.values() for name in hooks_of(base)}
+    assert {name for name, _ in listed} == hooks and len(listed) == len(hooks)
+    for name, where in listed:
+        defining = {key for key, base in bases.items() if name in hooks_of(base)}
+        for key in where.split(", "):
+            assert key in defining, (name, key)
