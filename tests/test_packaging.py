@@ -104,7 +104,7 @@ def test_tox_has_the_documented_environments():
         for names in re.findall(r"^([\w,]+):", tox["testenv"]["commands"], re.MULTILINE)
         for name in names.split(",")
     }
-    assert described == run == {"ci", "demo", "docs", "lint", "tests", "types"}
+    assert described == run == {"ci", "demo", "docs", "imports", "lint", "tests", "types"}
 
 
 def test_python_versions_agree(setup_cfg):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpi4py import MPI
-
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stable_baselines_tf2.common.math_util import flatten_arrays, unflatten_vector
 from stable_baselines_tf2.core import distributed
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
 
 
 class MpiAdam:

@@ -408,7 +408,7 @@ class ActorCriticPolicy(BasePolicy):
         return self.actor(*self._inputs(obs, state, mask)).value
 
 
-def make_sampler(ac_space: Any) -> Sampler:
+def make_sampler(ac_space: object) -> Sampler:
     """The NumPy side of the distribution type for an action space (see `distributions.make_proba_dist_type`)."""
     sampler = kind_of(ac_space).sampler
     if sampler is None:

@@ -7,21 +7,20 @@ or where the program has imported it already. Functions take an optional communi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpi4py import MPI
-
 import os
 import sys
 from types import ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.core.optional import require
-from stable_baselines_tf2.core.types import Tensor
+
+if TYPE_CHECKING:
+    from mpi4py import MPI
+
+    from stable_baselines_tf2.core.types import Tensor
 
 # Number of processes, as Open MPI, MPICH, Intel MPI and MVAPICH2 pass it to the processes that they start.
 LAUNCHER_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")

@@ -8,10 +8,13 @@ import re
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from google.protobuf.message import Message
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 FLUSH_SECONDS = 5.0  # how far behind someone who watches the training may be
 HISTOGRAM_BUCKETS = 30

@@ -286,7 +286,7 @@ class DDPG(ContinuousControlModel):
             inputs = policy.preprocessor.tensor(obs)
             return policy.make_critic(inputs, policy.make_actor(inputs) if actions is None else actions)[:, 0]
 
-    def denormalized_q(self, normalized: Any, returns: Moments | RunningStatistics | None) -> Any:
+    def denormalized_q(self, normalized: Tensor | np.ndarray, returns: Moments | RunningStatistics | None) -> Any:
         """What the critic's output stands for, [B]."""
         clip = np.clip if isinstance(normalized, np.ndarray) else tf.clip_by_value
         return denormalize(clip(normalized, *self.return_range), returns)

@@ -165,7 +165,7 @@ KINDS: dict[str, SpaceKind] = {kind.name: kind for kind in _TABLE}
 
 
 # ---------------------------------------------------------------- asking the table
-def kind_of(space: Any) -> SpaceKind:
+def kind_of(space: object) -> SpaceKind:
     """The row of the table for a space; a subclass counts as what it derives from.
 
     Raises:
@@ -177,24 +177,24 @@ def kind_of(space: Any) -> SpaceKind:
     raise TypeError(f"expected a space of one of the kinds {', '.join(KINDS)}, got {space!r} ({type(space).__name__})")
 
 
-def space_kind(space: Any) -> str:
+def space_kind(space: object) -> str:
     """Name of the kind of a space, one of ``KINDS``; for errors see `kind_of`."""
     return kind_of(space).name
 
 
-def is_box(space: Any) -> bool:
+def is_box(space: object) -> bool:
     """Whether this is a Box: numbers or images."""
     return space_kind(space) == "Box"
 
 
-def is_discrete(space: Any) -> bool:
+def is_discrete(space: object) -> bool:
     """Whether this is a Discrete space: one choice."""
     return space_kind(space) == "Discrete"
 
 
-def is_image(space: Any) -> bool:
+def is_image(space: object) -> bool:
     """Whether this is a Box with height, width and channels."""
-    return is_box(space) and len(space.shape or ()) == 3
+    return is_box(space) and len(getattr(space, "shape", ())) == 3
 
 
 def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
@@ -202,13 +202,13 @@ def action_bounds(space: Any) -> tuple[np.ndarray, np.ndarray] | None:
     return (space.low, space.high) if is_box(space) else None
 
 
-def clip_to_bounds(actions: np.ndarray, space: Any) -> np.ndarray:
+def clip_to_bounds(actions: np.ndarray, space: object) -> np.ndarray:
     """Actions within the bounds of a Box; those of other spaces as they are."""
     bounds = action_bounds(space)
     return actions if bounds is None else np.clip(actions, *bounds)
 
 
-def width(space: Any) -> int:
+def width(space: object) -> int:
     """Number of a network's inputs or outputs that a space needs.
 
     Raises:
@@ -234,7 +234,7 @@ def random_actions(space: gymnasium.Space, n: int, generator: np.random.Generato
 
 
 # ---------------------------------------------------------------- conversion, JSON
-def as_gymnasium_space(space: Any) -> gymnasium.Space:
+def as_gymnasium_space(space: object) -> gymnasium.Space:
     """Converts a space of old gym; gymnasium's own pass through unchanged.
 
     Args:
@@ -251,7 +251,7 @@ def as_gymnasium_space(space: Any) -> gymnasium.Space:
     return space_from_dict(space_to_dict(space))
 
 
-def space_to_dict(space: Any) -> dict[str, Any]:
+def space_to_dict(space: object) -> dict[str, Any]:
     """Describes a space by values that JSON can hold.
 
     Args:

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -185,7 +186,7 @@ def _inspect_zip(content: bytes, path: str) -> Inspection:
             data[key] = _decode(item, found)
         except ValueError as error:
             unrestored[key] = error
-    _add_model(found, data, archive.parameters or {}, unrestored)
+    _add_model(found, data, archive.parameters or OrderedDict(), unrestored)
     return found
 
 
@@ -265,7 +266,12 @@ def _inspect_arrays(content: bytes, path: str) -> Inspection:
 
 
 # ---------------------------------------------------------------- what all have in common
-def _add_model(found: Inspection, data: dict[str, Any], parameters: Any, unrestored: Mapping[str, Exception]) -> None:
+def _add_model(
+    found: Inspection,
+    data: dict[str, Any],
+    parameters: model_file.Parameters,
+    unrestored: Mapping[str, Exception],
+) -> None:
     policy = model_file.recognised_policy(data, parameters, unrestored)
     reasons = {key: str(error) for key, error in unrestored.items() if key not in model_file.OBSOLETE}
     if isinstance(policy, NotRecognised):

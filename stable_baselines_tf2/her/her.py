@@ -21,7 +21,7 @@ from stable_baselines_tf2.core.archive import PathOrFile
 from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
-from stable_baselines_tf2.files.model import read_model
+from stable_baselines_tf2.files.model import WeightValues, read_model
 from stable_baselines_tf2.files.registry import ALGORITHMS, algorithm_class
 from stable_baselines_tf2.her.replay_buffer import (
     KEY_TO_GOAL_STRATEGY,
@@ -158,7 +158,7 @@ class HER(BaseRLModel):
     def get_parameters(self) -> OrderedDict[str, np.ndarray]:
         return self.model.get_parameters()
 
-    def load_parameters(self, load_path_or_dict: Any, exact_match: bool = True) -> None:
+    def load_parameters(self, load_path_or_dict: PathOrFile | WeightValues, exact_match: bool = True) -> None:
         self.model.load_parameters(load_path_or_dict, exact_match)
 
     def pretrain(
