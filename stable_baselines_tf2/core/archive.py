@@ -251,7 +251,7 @@ def bytes_to_array(content: bytes) -> np.ndarray:
     """The array of a hyperparameter, from the bytes of an npz file that was written without compression.
 
     Raises:
-        ValueError: the bytes are not npz file with an array.
+        ValueError: the bytes are not an npz file with an array.
     """
     arrays = bytes_to_arrays(content, always_allowed=0)
     if "array" not in arrays:
@@ -274,11 +274,11 @@ def bytes_to_arrays(
         unpickle: what reads arrays of objects; these are refused if None.
 
     Raises:
-        ValueError: the bytes are not npz file, or hold objects that are refused.
+        ValueError: the bytes are not an npz file, or hold objects that are refused.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     if file.read(2) != b"PK":
-        raise ValueError("damaged arrays: they are not npz file")
+        raise ValueError("damaged arrays: they are not an npz file")
     try:
         with open_zip(file, always_allowed) as members:
             found = {info.filename.removesuffix(".npy"): info for info in members.infolist()}

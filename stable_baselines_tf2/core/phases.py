@@ -34,6 +34,16 @@ PhaseResult = tuple[Tensor, TrainingState, Statistics]  # new weights, the whole
 Step = Callable[[Tensor, TrainingState, Batch], PhaseResult]
 
 
+class PhaseStatistics(dict[str, np.ndarray]):
+    """Statistics by name.
+
+    Attributes:
+        flat: all of them side by side, where they came so; None otherwise.
+    """
+
+    flat: np.ndarray | None = None
+
+
 class CompiledPhase:
     """A compiled training phase ``(weights, state, inputs) -> (weights, state, statistics)``.
 
@@ -63,7 +73,7 @@ class CompiledPhase:
         state: TrainingState,
         inputs: Mapping[str, np.ndarray | np.generic | Tensor],
         variant: Hashable = None,
-    ) -> tuple[Tensor, TrainingState, dict[str, np.ndarray]]:
+    ) -> tuple[Tensor, TrainingState, PhaseStatistics]:
         """Runs the phase.
 
         Args:
@@ -136,7 +146,7 @@ class _Traced:
 
     def __call__(
         self, vector: Tensor, state: TrainingState, inputs: Mapping[str, Any]
-    ) -> tuple[Tensor, TrainingState, dict[str, np.ndarray]]:
+    ) -> tuple[Tensor, TrainingState, PhaseStatistics]:
         vector, *rest = self._call([vector, *self._flat(state), *self._packing.pack(inputs)])
         state, packed = self._state(rest)
         return vector, state, self._results.unpack(packed)
@@ -207,16 +217,20 @@ class _Results:
             return [tf.stack([statistics[name] for name in self._packed]), *alone]
         return [tf.concat([tf.reshape(statistics[name], (-1,)) for name in self._packed], axis=0), *alone]
 
-    def unpack(self, tensors: Sequence[Tensor]) -> dict[str, np.ndarray]:
+    def unpack(self, tensors: Sequence[Tensor]) -> PhaseStatistics:
         """The statistics as arrays by name."""
-        found: dict[str, np.ndarray] = {}
+        found, flat = {}, None
         if self._packed:
-            flat, *tensors = tensors
-            array = flat.numpy()
+            first, *tensors = tensors
+            flat = first.numpy()
             for name, (start, end), shape in zip(self._packed, self._places, self._shapes, strict=True):
-                found[name] = array[start:end].reshape(shape) if shape else array[start]
-        found |= {name: tensor.numpy() for name, tensor in zip(self._alone, tensors, strict=True)}
-        return {name: found[name] for name in self._names}
+                found[name] = flat[start:end].reshape(shape) if shape else flat[start]
+        if self._alone:
+            found |= {name: tensor.numpy() for name, tensor in zip(self._alone, tensors, strict=True)}
+            found = {name: found[name] for name in self._names}
+        statistics = PhaseStatistics(found)
+        statistics.flat = flat if not self._alone else None
+        return statistics
 
 
 class _Packing:

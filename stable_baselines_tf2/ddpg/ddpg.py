@@ -48,7 +48,7 @@ from stable_baselines_tf2.ddpg.statistics import (
 )
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, kind_of, spaces_equal
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
-from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, joined
+from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory
 from stable_baselines_tf2.models.training import Training
 
 __all__ = ["DDPG", "denormalize", "normalize", "reduce_std", "reduce_var"]
@@ -358,7 +358,7 @@ class DDPG(ContinuousControlModel):
             for part in self.chunks(np.arange(first, min(first + interval, n_steps))):
                 batches = self.sample(len(part))[0]
                 statistics.append(self.update(batches, self.learning_rate_at(training.progress_remaining)))
-        self.last_statistics = self.summarize(joined(statistics), self.step_numbers(n_steps))
+        self.last_phase = statistics, self.step_numbers(n_steps)
         self.n_updates += n_steps
         training.update += n_steps // self.gradient_steps
         if training.writer is not None:

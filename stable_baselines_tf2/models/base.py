@@ -298,14 +298,16 @@ class BaseRLModel(ABC):
         state = TrainingState(self.moments, targets, extra)
         vector, state, statistics = phase(self.trainable.vector, state, inputs, variant)
         # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
-        found = statistics if checked is None else {name: statistics[name] for name in checked}
-        require_finite({**found, "a weight": vector.numpy()}, f"the update at step {self.num_timesteps}")
+        weights, flat = vector.numpy(), statistics.flat if checked is None else None
+        if flat is None or not np.isfinite(flat).all() or not np.isfinite(weights).all():
+            found = statistics if checked is None else {name: statistics[name] for name in checked}
+            require_finite({**found, "a weight": weights}, f"the update at step {self.num_timesteps}")
         self.trainable.advance(vector)
         self.moments = dict(state.moments)
         for name, target in self.target_parameters.items():
             target.advance(state.targets[name])
-        for name, weights in self.extra_parameters.items():
-            weights.advance(state.extra[name])
+        for name, extra_weights in self.extra_parameters.items():
+            extra_weights.advance(state.extra[name])
         return statistics
 
     def behaviour_cloning(self, adam_epsilon: float, *, train: bool = True) -> Callable[..., float]:

@@ -54,7 +54,6 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         rollouts_in_warm_up: whether rollouts also end where a training phase would be due before ``learning_starts``.
         shared_inputs: names of the inputs that are the same for all gradient steps of a phase.
         policy_tf: the policy that is trained.
-        last_statistics: statistics of the last training phase, by name.
         n_updates: gradient steps of this call of `learn`.
 
     Args:
@@ -111,7 +110,8 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         self.train_freq: int = 1
         self.gradient_steps: int = 1
         self.bootstrap_timeouts = False
-        self.last_statistics: dict[str, float] = {}
+        # Statistics of the gradient steps of the last training phase, in chunks, and their `step_numbers`.
+        self.last_phase: tuple[list[dict[str, np.ndarray]], np.ndarray] | None = None
         self.single_step_phase: CompiledPhase
         self.multi_step_phase: CompiledPhase
 
@@ -338,11 +338,19 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             )
             for chunk in self.chunks(numbers)
         ]
-        self.last_statistics = self.summarize(joined(found), numbers)
+        self.last_phase = found, numbers
         self.n_updates += n_steps
         if training.writer is not None:
             values = {**self.last_statistics, "learning_rate": self.current_learning_rate}
             training.log_update({f"loss/{name}": value for name, value in values.items()})
+
+    @property
+    def last_statistics(self) -> dict[str, float]:
+        """What is logged of the last training phase, by name; nothing before the first."""
+        if self.last_phase is None:
+            return {}
+        chunks, numbers = self.last_phase
+        return self.summarize(joined(chunks), numbers)
 
     @hook
     def summarize(self, statistics: dict[str, np.ndarray], numbers: np.ndarray) -> dict[str, float]:
@@ -495,7 +503,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     @hook
     def start_training(self, training: Training) -> None:
         """Prepares a call of `learn`, once its environment and callbacks are ready."""
-        self.n_updates, self.last_statistics = 0, {}
+        self.n_updates, self.last_phase = 0, None
         self.current_learning_rate = self.learning_rate_at(1.0)
 
     @hook

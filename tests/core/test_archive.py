@@ -86,8 +86,8 @@ def test_missing_parts_are_none():
     "members, message",
     [
         (dict(data=b"\xff\xfe"), "damaged"),
-        (dict(parameters=b"junk"), "no npz file"),
-        (dict(parameters=b""), "no npz file"),
+        (dict(parameters=b"junk"), "not an npz file"),
+        (dict(parameters=b""), "not an npz file"),
         (dict(parameters=b"PK\x03\x04 and no more"), "damaged arrays"),
         (dict(parameter_list=None), "parameter_list does not name"),
         (dict(parameter_list='["model/a:0"]'), "parameter_list does not name"),
@@ -98,7 +98,7 @@ def test_missing_parts_are_none():
         (dict(data='{"gamma": %s}' % ("[" * 900 + "]" * 900)), "nested more than 64"),
         (dict(data='{"gamma": %s}' % ("[" * 100_000)), "must be JSON: maximum"),
         (dict(data=json.dumps({"x": [{":serialized:": "gARdlC4="}] * 300})), "300 pickles and arrays"),
-        (dict(training_arrays=b"x"), "no npz file"),
+        (dict(training_arrays=b"x"), "not an npz file"),
         (dict(data=None, parameters=None, training_state=None), "is not a model file or is damaged: it holds"),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_file_cut_at_any_length(tmp_path):
     content = write().getvalue()
     outcomes = set()
     for length in range(len(content)):
-        with pytest.raises(ValueError, match="no model file or is damaged") as caught:
+        with pytest.raises(ValueError, match="not a model file or is damaged") as caught:
             read_archive(io.BytesIO(content[:length]))
         outcomes.add("it holds" in str(caught.value))
     assert outcomes == {True, False}  # some cuts make a valid zip of the arrays inside, which is refused too

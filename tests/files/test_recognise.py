@@ -71,7 +71,7 @@ def test_what_no_built_in_policy_has():
             recognise_policy(USER, changed, data, "common")
     with pytest.raises(NotRecognised, match="observation_space of the file is missing"):
         recognise_policy(USER, parameters, {}, "common")
-    with pytest.raises(NotRecognised, match="no class"):
+    with pytest.raises(NotRecognised, match="not a class"):
         recognise_policy(Call(Global("posix", "system"), ("true",)), parameters, data, "common")
 
 

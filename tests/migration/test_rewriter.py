@@ -497,8 +497,8 @@ def test_command(tmp_path, capsys):
     [
         (None, "cannot read"),
         ("print 'old'\n", "line 1: it is not Python 3"),
-        ("# coding: x\n", "no Python 3"),
-        ("x = '\0'\n", "no Python 3"),
+        ("# coding: x\n", "not Python 3"),
+        ("x = '\0'\n", "not Python 3"),
         (f"x = {'(' * 3000}1{')' * 3000}\n", "line 1: it is not Python 3"),
         (f"x = {'-' * 30_000}1\n", "nested too deeply"),
         (f"x = 1{'+ 1' * 600}\n", "nested too deeply"),
