@@ -15,14 +15,14 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, PolicyOutputs
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
 from stable_baselines_tf2.common.vec_env import VecEnv
@@ -48,6 +48,17 @@ from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
 
 AVERAGE = "average"  # the average policy, whose weights follow those of the policy
+
+
+class Estimates(NamedTuple):
+    """Outputs of the network for a batch of sequences, without the last observation of each; and Retrace targets."""
+
+    pi: Tensor  # π(·|s), [B, n]
+    q: Tensor  # Q(s, ·), [B, n]
+    v: Tensor  # V(s) = Σ_a π(a|s) Q(s, a), [B]
+    q_taken: Tensor  # Q(s, a) of the actions taken, [B]
+    q_target: Tensor  # Retrace targets of these, [B], not differentiated
+    entropy: Tensor  # sum of the entropies of the policy, over all observations
 
 
 class ACER(ReplayBufferFiles, ActorCriticRLModel):
@@ -257,64 +268,86 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return consecutive_steps(step, vector, state, batches, n_steps)
 
     def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
-        """One step of RMSProp, and of the average of the weights."""
-        sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
+        """One step of RMSProp, and of the average of the weights; statistics are from before it."""
         network = batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps + 1
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vector)
-            outputs = self.train_model.with_weights(vector, *network)
-            probabilities = tf.nn.softmax(outputs.policy)
-            values = tf.reduce_sum(probabilities * outputs.q_value, axis=1)
-            pi, q = strip(probabilities, *sequences), strip(outputs.q_value, *sequences)  # without the last observation
-            v = strip(values, *sequences, flat=True)
-            q_taken, pi_taken, mu_taken = (get_by_index(x, batch["actions"]) for x in (q, pi, batch["mus"]))
-            rho = pi_taken / (mu_taken + losses.ACER_EPSILON)
-            q_target = tf.stop_gradient(
-                q_retrace(batch["rewards"], batch["dones"], q_taken, values, rho, *sequences, self.gamma)
-            )
-            loss_q = 0.5 * losses.squared_error(q_taken, q_target)
+            estimates = self._estimates(self.train_model.with_weights(vector, *network), batch)
+            pi = estimates.pi
+            loss_q = 0.5 * losses.squared_error(estimates.q_taken, estimates.q_target)
             weighted_loss_q = self.q_coef * loss_q
-            entropy = tf.reduce_sum(outputs.distribution.entropy())
             truncated, correction = losses.importance_truncation(
-                pi, batch["mus"], batch["actions"], q_target, q, v, self.correction_term
+                pi, batch["mus"], batch["actions"], estimates.q_target, estimates.q, estimates.v, self.correction_term
             )
             gain = (truncated + correction) / (pi + losses.ACER_EPSILON)  # gradient of the gain by the probabilities
-            kept = gain
+            kept, trust_region = gain, {}
             if self.trust_region:
                 average = self.train_model.with_weights(state.targets[AVERAGE], *network)
-                adjustment, k = losses.trust_region_adjustment(
-                    gain, strip(tf.nn.softmax(average.policy), *sequences), pi, self.delta
-                )
-                kept = gain - adjustment[:, tf.newaxis] * k
-            # What has this gradient: the gain itself where nothing was taken away from it.
+                kept, trust_region = self._within_trust_region(gain, self._without_last(average.policy), pi)
+            # Its gradient by the probabilities is what the trust region keeps of the gain's.
             surrogate = -tf.reduce_mean(tf.reduce_sum(tf.stop_gradient(kept) * pi, axis=1))
             if not self.trust_region:
-                surrogate -= self.ent_coef * entropy
+                surrogate -= self.ent_coef * estimates.entropy
         gradient_policy, gradient_q = tape.gradient(surrogate, vector), tape.gradient(weighted_loss_q, vector)
         gradient = gradient_policy + gradient_q
-        log_pi = tf.math.log(pi + losses.ACER_EPSILON)
-        loss_f = -tf.reduce_mean(tf.reduce_sum(truncated * log_pi, axis=1))
-        loss_bc = -tf.reduce_mean(tf.reduce_sum(correction * log_pi, axis=1))
-        loss = loss_f + loss_bc + weighted_loss_q - self.ent_coef * entropy
-        explained_variance = q_explained_variance(tf.reshape(q_taken, sequences), tf.reshape(q_target, sequences))
-        statistics = {
-            "loss": loss,
-            "loss_q": loss_q,
-            "entropy": entropy,
-            "loss_policy": loss_f + loss_bc,
-            "loss_f": loss_f,
-            "loss_bc": loss_bc,
-            "explained_variance": explained_variance,
-            "norm_grads": tf.norm(gradient),
-        }
+        statistics = self._statistics(estimates, truncated, correction, loss_q) | {"norm_grads": tf.norm(gradient)}
         if self.trust_region:
             statistics |= {"norm_grads_q": tf.norm(gradient_q), "norm_grads_policy": tf.norm(gradient_policy)}
-            statistics |= trust_region_statistics(gain, kept, k, adjustment)
-        statistics["advantage"] = tf.reduce_mean(q_target - v)
+            statistics |= trust_region
+        statistics["advantage"] = tf.reduce_mean(estimates.q_target - estimates.v)
         gradient = clip_by_global_norm(gradient, self.max_grad_norm)
         vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
         average = polyak_average(vector, state.targets[AVERAGE], self.alpha)
         return vector, state._replace(moments=moments, targets={AVERAGE: average}), statistics
+
+    def _without_last(self, logits: Tensor) -> Tensor:
+        """Probabilities of actions [N · T, n] from logits [N · (T + 1), n], without the last observations."""
+        return strip(tf.nn.softmax(logits), logits.shape[0] // (self.n_steps + 1), self.n_steps)
+
+    def _estimates(self, outputs: PolicyOutputs, batch: Batch) -> Estimates:
+        """Probabilities, values and Retrace targets, from the outputs for all T + 1 observations."""
+        sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
+        probabilities = tf.nn.softmax(outputs.policy)
+        values = tf.reduce_sum(probabilities * outputs.q_value, axis=1)
+        pi, q = strip(probabilities, *sequences), strip(outputs.q_value, *sequences)
+        q_taken, pi_taken, mu_taken = (get_by_index(x, batch["actions"]) for x in (q, pi, batch["mus"]))
+        rho = pi_taken / (mu_taken + losses.ACER_EPSILON)
+        q_target = q_retrace(batch["rewards"], batch["dones"], q_taken, values, rho, *sequences, self.gamma)
+        entropy = tf.reduce_sum(outputs.distribution.entropy())
+        return Estimates(pi, q, strip(values, *sequences, flat=True), q_taken, tf.stop_gradient(q_target), entropy)
+
+    def _within_trust_region(self, gain: Tensor, average: Tensor, pi: Tensor) -> tuple[Tensor, Statistics]:
+        """What the trust region keeps of the gain's gradient, and statistics.
+
+        Args:
+            gain: gradient of the gain by the probabilities, [B, n].
+            average: probabilities of the average policy, [B, n].
+            pi: probabilities of the policy, [B, n].
+        """
+        adjustment, k = losses.trust_region_adjustment(gain, average, pi, self.delta)
+        kept = gain - adjustment[:, tf.newaxis] * k
+        return kept, {
+            "avg_norm_grads_f": avg_norm(kept),
+            "avg_norm_k": avg_norm(k),
+            "avg_norm_g": avg_norm(gain),
+            "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
+            "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
+        }
+
+    def _statistics(self, estimates: Estimates, truncated: Tensor, correction: Tensor, loss_q: Tensor) -> Statistics:
+        """The losses, entropy and explained variance; for the weights of `importance_truncation` [B, n]."""
+        log_pi = tf.math.log(estimates.pi + losses.ACER_EPSILON)
+        loss_f, loss_bc = (-tf.reduce_mean(tf.reduce_sum(x * log_pi, axis=1)) for x in (truncated, correction))
+        q_taken, q_target = (tf.reshape(x, (-1, self.n_steps)) for x in (estimates.q_taken, estimates.q_target))
+        return {
+            "loss": loss_f + loss_bc + self.q_coef * loss_q - self.ent_coef * estimates.entropy,
+            "loss_q": loss_q,
+            "entropy": estimates.entropy,
+            "loss_policy": loss_f + loss_bc,
+            "loss_f": loss_f,
+            "loss_bc": loss_bc,
+            "explained_variance": q_explained_variance(q_taken, q_target),
+        }
 
     def train(self, batches: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
         """Makes the compiled steps; returns the statistics of the first.
@@ -426,24 +459,6 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         progress_bar: bool = False,
     ) -> ACER:
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
-
-
-def trust_region_statistics(gain: Tensor, kept: Tensor, k: Tensor, adjustment: Tensor) -> Statistics:
-    """What is logged of the trust region.
-
-    Args:
-        gain: gradient of the gain by the probabilities, [B, n].
-        kept: what the trust region leaves of it, [B, n].
-        k: gradient of the divergence from the average policy, [B, n].
-        adjustment: multiple of ``k`` that is taken away, [B].
-    """
-    return {
-        "avg_norm_grads_f": avg_norm(kept),
-        "avg_norm_k": avg_norm(k),
-        "avg_norm_g": avg_norm(gain),
-        "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
-        "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
-    }
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:
