@@ -1,13 +1,13 @@
 """Actor-critic with experience replay (Wang et al. 2016, https://arxiv.org/abs/1611.01224).
 
 Each update collects ``n_steps`` steps of every environment and learns from them, then from a random number of rollouts
-out of a replay buffer. The values of actions follow Retrace targets. The policy follows importance-weighted advantages,
-truncated and corrected for the truncation, within a trust region around an average of its own past. The steps of one
+out of a replay buffer. Action values are fitted to Retrace targets. The policy ascends importance-weighted advantages,
+truncated and corrected for the truncation, within a trust region around an average policy. The gradient steps of one
 update are one compiled call.
 
 As in the original, the value of an observation is that of its actions, Σ_a π(a|s) Q(s, a), and the head ``vf`` is not
 trained; within the trust region the entropy has no gradient, so that ``ent_coef`` only counts with
-``trust_region=False``; and recurrent policies learn from every rollout with a memory that starts empty.
+``trust_region=False``; and recurrent policies learn from every rollout with a recurrent state that starts at zero.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
 
-AVERAGE = "average"  # the average policy, whose weights follow those of the policy
+AVERAGE = "average"  # the average policy, a moving average of the policy's weights
 
 
 class Estimates(NamedTuple):
@@ -69,21 +69,21 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
         n_steps: steps of each environment in a rollout.
-        num_procs: outdated name of ``n_cpu_tf_sess``.
-        q_coef: weight of the loss of action values.
+        num_procs: deprecated name of ``n_cpu_tf_sess``.
+        q_coef: weight of the action values' loss.
         ent_coef: weight of the entropy in the loss; without effect within the trust region.
         max_grad_norm: maximum gradient norm (global clipping); None disables it.
-        learning_rate: RMSProp's learning rate at the start.
-        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
+        learning_rate: initial learning rate of RMSProp.
+        lr_schedule: schedule of the learning rate: a key of ``common.schedules.SCHEDULES``.
         rprop_alpha: decay of RMSProp's mean square.
-        rprop_epsilon: RMSProp's epsilon, inside of the root.
-        buffer_size: steps of each environment that are kept for replay.
+        rprop_epsilon: RMSProp's epsilon, inside the square root.
+        buffer_size: steps of each environment that the replay buffer keeps.
         replay_ratio: mean number of replayed rollouts for each new one (a Poisson distribution); 0 replays nothing.
         replay_start: steps of each environment before replay starts.
-        correction_term: largest importance weight c of the action taken.
-        trust_region: keep the policy near its average.
-        alpha: decay of the average of the weights.
-        delta: bound δ on the policy's move away from the average.
+        correction_term: c, at which the importance weight of the action taken is truncated.
+        trust_region: keep the policy within a trust region around the average policy.
+        alpha: decay of the average policy's weights.
+        delta: bound δ of the trust region.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.
@@ -96,7 +96,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
     Raises:
         NotImplementedError: continuous actions.
-        ValueError: an invalid argument, other actions than Discrete, or an unknown policy.
+        ValueError: an invalid argument, an action space that is not Discrete, or an unknown policy.
         MemoryError: the replay buffer would be larger than this machine's memory.
 
     Warns:
@@ -163,7 +163,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         bootstrap_timeouts: bool = False,
     ) -> None:
         if num_procs is not None:
-            warnings.warn("num_procs is outdated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
+            warnings.warn("num_procs is deprecated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
             n_cpu_tf_sess = num_procs
         self.replay_buffer: Buffer | None = None
         super().__init__(
@@ -228,7 +228,9 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
     def make_replay_buffer(self) -> Buffer:
         if self.env is None:
-            raise ValueError("env: the size of the replay buffer depends on the environments; set_env() gives them")
+            raise ValueError(
+                "env: the size of the replay buffer depends on the number of environments; call set_env() first"
+            )
         return Buffer(self.env, self.n_steps, self.buffer_size)
 
     def make_optimizer(self) -> Optimizer:
@@ -248,7 +250,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     # ------------------------------------------------------------ the update
     def build_update(self) -> None:
         policy = self.train_model
-        # With XLA a call makes several steps, by the mean number and some more, as each new number would be compiled.
+        # With XLA, the number of steps in a call is fixed (each other one would be compiled): the mean and some more.
         several = policy.is_small and self.replay_ratio > 0
         self.steps_per_call = 1 + int(np.ceil(self.replay_ratio + 4 * np.sqrt(self.replay_ratio))) if several else 1
         self.phase = CompiledPhase(
@@ -280,7 +282,8 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
                 pi, batch["mus"], batch["actions"], estimates.q_target, estimates.q, estimates.v, self.correction_term
             )
             gain = (truncated + correction) / (pi + losses.ACER_EPSILON)  # gradient of the gain by the probabilities
-            kept, trust_region = gain, {}
+            kept = gain
+            trust_region: Statistics = {}
             if self.trust_region:
                 average = self.train_model.with_weights(state.targets[AVERAGE], *network)
                 kept, trust_region = self._within_trust_region(gain, self._without_last(average.policy), pi)
@@ -395,7 +398,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         assert schedule is not None  # since the start of training
         learning_rate = schedule.value_steps(min(self.num_timesteps - self._first_step, training.total_timesteps))
         new = self._sequences(rollout)
-        # What is not finite stops training now; it must not come back out of the buffer.
+        # Values that are not finite stop training now, and must not enter the replay buffer.
         if buffer is None or not all(np.isfinite(array).all() for array in new if array.dtype.kind == "f"):
             statistics = self.train(self._batches(array[np.newaxis] for array in new), learning_rate)
         else:
@@ -420,7 +423,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         if not self.bootstrap_timeouts:
             return policy.step_and_distribution, policy.value
         actor = CompiledActor(self._forward, policy.params, policy.preprocessor.spec, policy.initial_state)
-        return policy.step_and_distribution, lambda *inputs: actor(*policy._inputs(*inputs)).value
+        return policy.step_and_distribution, lambda *inputs: actor(*policy.network_inputs(*inputs)).value
 
     def _forward(self, vector: Tensor, obs: Tensor, state: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `CompiledActor` compiles, with the values of observations as the update sees them."""
@@ -462,7 +465,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
 
 def _padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array with zeros behind it, [length, …]."""
+    """The array padded with zeros, [length, …]."""
     if len(array) == length:
         return array
     padded = np.zeros((length, *array.shape[1:]), array.dtype)
@@ -476,7 +479,7 @@ def get_by_index(input_tensor: Tensor, idx: Tensor) -> Tensor:
 
 
 def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:
-    """Leaves the last step of every environment out.
+    """Removes the last step of every environment.
 
     Args:
         var: rows of ``n_steps + 1`` steps, environment by environment, [n_envs · (n_steps + 1), n].
@@ -494,7 +497,7 @@ def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:
 def q_retrace(
     rewards: Tensor, dones: Tensor, q_i: Tensor, values: Tensor, rho_i: Tensor, n_envs: int, n_steps: int, gamma: float
 ) -> Tensor:
-    """Retrace targets of the values of actions: `losses.retrace` on flat batches, environment by environment.
+    """Retrace targets of action values: `losses.retrace` on flat batches, environment by environment.
 
     Args:
         rewards: [n_envs · n_steps], as are the others but one.
