@@ -42,7 +42,7 @@ def test_defaults():
 def test_legacy_names():
     assert kfac.KfacOptimizer is Kfac
     np.testing.assert_array_equal(kfac_utils.clipout_neg(tf.constant([-1.0, 1.0])), [0, 1])
-    with pytest.warns(DeprecationWarning, match="nprocs is the older name of n_cpu_tf_sess"):
+    with pytest.warns(DeprecationWarning, match="nprocs is deprecated; use n_cpu_tf_sess"):
         model = ACKTR("MlpPolicy", None, nprocs=1, _init_setup_model=False)
     assert model.n_cpu_tf_sess == 1
 

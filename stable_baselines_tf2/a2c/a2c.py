@@ -1,7 +1,7 @@
 """Advantage actor-critic, the synchronous variant of A3C (Mnih et al. 2016, https://arxiv.org/abs/1602.01783).
 
-Each update collects ``n_steps`` steps of every environment, takes their n-step returns, and makes one step of RMSProp
-on L = L_policy - c_entropy · H + c_value · L_value.
+Each update collects ``n_steps`` steps of every environment, computes n-step returns, and makes one step of RMSProp on
+L = L_policy - c_entropy · H + c_value · L_value.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class A2C(OneStepRLModel):
         vf_coef: weight of the value loss.
         ent_coef: weight of the entropy in the loss.
         max_grad_norm: maximum gradient norm (global clipping); None disables it.
-        learning_rate: RMSProp's learning rate at the start.
+        learning_rate: initial learning rate of RMSProp.
         alpha: decay of RMSProp's mean square.
         momentum: RMSProp's momentum.
-        epsilon: RMSProp's epsilon, inside of the root.
-        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
+        epsilon: RMSProp's epsilon, inside the square root.
+        lr_schedule: schedule of the learning rate: a key of ``common.schedules.SCHEDULES``.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.

@@ -1,13 +1,13 @@
 """Actor-critic with experience replay (Wang et al. 2016, https://arxiv.org/abs/1611.01224).
 
 Each update collects ``n_steps`` steps of every environment and learns from them, then from a random number of rollouts
-out of a replay buffer. The values of actions follow Retrace targets. The policy follows importance-weighted advantages,
-truncated and corrected for the truncation, within a trust region around an average of its own past. The steps of one
+out of a replay buffer. Action values are fitted to Retrace targets. The policy ascends importance-weighted advantages,
+truncated and corrected for the truncation, within a trust region around an average policy. The gradient steps of one
 update are one compiled call.
 
 As in the original, the value of an observation is that of its actions, Σ_a π(a|s) Q(s, a), and the head ``vf`` is not
 trained; within the trust region the entropy has no gradient, so that ``ent_coef`` only counts with
-``trust_region=False``; and recurrent policies learn from every rollout with a memory that starts empty.
+``trust_region=False``; and recurrent policies learn from every rollout with a recurrent state that starts at zero.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, PolicyOutputs
 from stable_baselines_tf2.common.schedules import SCHEDULES, Scheduler
 from stable_baselines_tf2.common.tf_util import avg_norm, q_explained_variance
 from stable_baselines_tf2.common.vec_env import VecEnv
@@ -47,7 +47,18 @@ from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
 
-AVERAGE = "average"  # the average policy, whose weights follow those of the policy
+AVERAGE = "average"  # the average policy, a moving average of the policy's weights
+
+
+class Estimates(NamedTuple):
+    """Outputs of the network for a batch of sequences, without the last observation of each; and Retrace targets."""
+
+    pi: Tensor  # π(·|s), [B, n]
+    q: Tensor  # Q(s, ·), [B, n]
+    v: Tensor  # V(s) = Σ_a π(a|s) Q(s, a), [B]
+    q_taken: Tensor  # Q(s, a) of the actions taken, [B]
+    q_target: Tensor  # Retrace targets of these, [B], not differentiated
+    entropy: Tensor  # sum of the entropies of the policy, over all observations
 
 
 class ACER(ReplayBufferFiles, ActorCriticRLModel):
@@ -58,21 +69,21 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
         n_steps: steps of each environment in a rollout.
-        num_procs: outdated name of ``n_cpu_tf_sess``.
-        q_coef: weight of the loss of action values.
+        num_procs: deprecated name of ``n_cpu_tf_sess``.
+        q_coef: weight of the action values' loss.
         ent_coef: weight of the entropy in the loss; without effect within the trust region.
         max_grad_norm: maximum gradient norm (global clipping); None disables it.
-        learning_rate: RMSProp's learning rate at the start.
-        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
+        learning_rate: initial learning rate of RMSProp.
+        lr_schedule: schedule of the learning rate: a key of ``common.schedules.SCHEDULES``.
         rprop_alpha: decay of RMSProp's mean square.
-        rprop_epsilon: RMSProp's epsilon, inside of the root.
-        buffer_size: steps of each environment that are kept for replay.
+        rprop_epsilon: RMSProp's epsilon, inside the square root.
+        buffer_size: steps of each environment that the replay buffer keeps.
         replay_ratio: mean number of replayed rollouts for each new one (a Poisson distribution); 0 replays nothing.
         replay_start: steps of each environment before replay starts.
-        correction_term: largest importance weight c of the action taken.
-        trust_region: keep the policy near its average.
-        alpha: decay of the average of the weights.
-        delta: bound δ on the policy's move away from the average.
+        correction_term: c, at which the importance weight of the action taken is truncated.
+        trust_region: keep the policy within a trust region around the average policy.
+        alpha: decay of the average policy's weights.
+        delta: bound δ of the trust region.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.
@@ -85,7 +96,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
     Raises:
         NotImplementedError: continuous actions.
-        ValueError: an invalid argument, other actions than Discrete, or an unknown policy.
+        ValueError: an invalid argument, an action space that is not Discrete, or an unknown policy.
         MemoryError: the replay buffer would be larger than this machine's memory.
 
     Warns:
@@ -152,7 +163,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         bootstrap_timeouts: bool = False,
     ) -> None:
         if num_procs is not None:
-            warnings.warn("num_procs is outdated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
+            warnings.warn("num_procs is deprecated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
             n_cpu_tf_sess = num_procs
         self.replay_buffer: Buffer | None = None
         super().__init__(
@@ -217,7 +228,9 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
     def make_replay_buffer(self) -> Buffer:
         if self.env is None:
-            raise ValueError("env: the size of the replay buffer depends on the environments; set_env() gives them")
+            raise ValueError(
+                "env: the size of the replay buffer depends on the number of environments; call set_env() first"
+            )
         return Buffer(self.env, self.n_steps, self.buffer_size)
 
     def make_optimizer(self) -> Optimizer:
@@ -237,7 +250,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     # ------------------------------------------------------------ the update
     def build_update(self) -> None:
         policy = self.train_model
-        # With XLA a call makes several steps, by the mean number and some more, as each new number would be compiled.
+        # With XLA, the number of steps in a call is fixed (each other one would be compiled): the mean and some more.
         several = policy.is_small and self.replay_ratio > 0
         self.steps_per_call = 1 + int(np.ceil(self.replay_ratio + 4 * np.sqrt(self.replay_ratio))) if several else 1
         self.phase = CompiledPhase(
@@ -257,64 +270,87 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return consecutive_steps(step, vector, state, batches, n_steps)
 
     def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
-        """One step of RMSProp, and of the average of the weights."""
-        sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
+        """One step of RMSProp, and of the average of the weights; statistics are from before it."""
         network = batch["obs"], batch.get("states"), batch.get("starts"), self.n_steps + 1
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vector)
-            outputs = self.train_model.with_weights(vector, *network)
-            probabilities = tf.nn.softmax(outputs.policy)
-            values = tf.reduce_sum(probabilities * outputs.q_value, axis=1)
-            pi, q = strip(probabilities, *sequences), strip(outputs.q_value, *sequences)  # without the last observation
-            v = strip(values, *sequences, flat=True)
-            q_taken, pi_taken, mu_taken = (get_by_index(x, batch["actions"]) for x in (q, pi, batch["mus"]))
-            rho = pi_taken / (mu_taken + losses.ACER_EPSILON)
-            q_target = tf.stop_gradient(
-                q_retrace(batch["rewards"], batch["dones"], q_taken, values, rho, *sequences, self.gamma)
-            )
-            loss_q = 0.5 * losses.squared_error(q_taken, q_target)
+            estimates = self._estimates(self.train_model.with_weights(vector, *network), batch)
+            pi = estimates.pi
+            loss_q = 0.5 * losses.squared_error(estimates.q_taken, estimates.q_target)
             weighted_loss_q = self.q_coef * loss_q
-            entropy = tf.reduce_sum(outputs.distribution.entropy())
             truncated, correction = losses.importance_truncation(
-                pi, batch["mus"], batch["actions"], q_target, q, v, self.correction_term
+                pi, batch["mus"], batch["actions"], estimates.q_target, estimates.q, estimates.v, self.correction_term
             )
             gain = (truncated + correction) / (pi + losses.ACER_EPSILON)  # gradient of the gain by the probabilities
             kept = gain
+            trust_region: Statistics = {}
             if self.trust_region:
                 average = self.train_model.with_weights(state.targets[AVERAGE], *network)
-                adjustment, k = losses.trust_region_adjustment(
-                    gain, strip(tf.nn.softmax(average.policy), *sequences), pi, self.delta
-                )
-                kept = gain - adjustment[:, tf.newaxis] * k
-            # What has this gradient: the gain itself where nothing was taken away from it.
+                kept, trust_region = self._within_trust_region(gain, self._without_last(average.policy), pi)
+            # Its gradient by the probabilities is what the trust region keeps of the gain's.
             surrogate = -tf.reduce_mean(tf.reduce_sum(tf.stop_gradient(kept) * pi, axis=1))
             if not self.trust_region:
-                surrogate -= self.ent_coef * entropy
+                surrogate -= self.ent_coef * estimates.entropy
         gradient_policy, gradient_q = tape.gradient(surrogate, vector), tape.gradient(weighted_loss_q, vector)
         gradient = gradient_policy + gradient_q
-        log_pi = tf.math.log(pi + losses.ACER_EPSILON)
-        loss_f = -tf.reduce_mean(tf.reduce_sum(truncated * log_pi, axis=1))
-        loss_bc = -tf.reduce_mean(tf.reduce_sum(correction * log_pi, axis=1))
-        loss = loss_f + loss_bc + weighted_loss_q - self.ent_coef * entropy
-        explained_variance = q_explained_variance(tf.reshape(q_taken, sequences), tf.reshape(q_target, sequences))
-        statistics = {
-            "loss": loss,
-            "loss_q": loss_q,
-            "entropy": entropy,
-            "loss_policy": loss_f + loss_bc,
-            "loss_f": loss_f,
-            "loss_bc": loss_bc,
-            "explained_variance": explained_variance,
-            "norm_grads": tf.norm(gradient),
-        }
+        statistics = self._statistics(estimates, truncated, correction, loss_q) | {"norm_grads": tf.norm(gradient)}
         if self.trust_region:
             statistics |= {"norm_grads_q": tf.norm(gradient_q), "norm_grads_policy": tf.norm(gradient_policy)}
-            statistics |= trust_region_statistics(gain, kept, k, adjustment)
-        statistics["advantage"] = tf.reduce_mean(q_target - v)
+            statistics |= trust_region
+        statistics["advantage"] = tf.reduce_mean(estimates.q_target - estimates.v)
         gradient = clip_by_global_norm(gradient, self.max_grad_norm)
         vector, moments = self.optimizer.step(vector, gradient, state.moments, batch["learning_rate"])
         average = polyak_average(vector, state.targets[AVERAGE], self.alpha)
         return vector, state._replace(moments=moments, targets={AVERAGE: average}), statistics
+
+    def _without_last(self, logits: Tensor) -> Tensor:
+        """Probabilities of actions [N · T, n] from logits [N · (T + 1), n], without the last observations."""
+        return strip(tf.nn.softmax(logits), logits.shape[0] // (self.n_steps + 1), self.n_steps)
+
+    def _estimates(self, outputs: PolicyOutputs, batch: Batch) -> Estimates:
+        """Probabilities, values and Retrace targets, from the outputs for all T + 1 observations."""
+        sequences = batch["rewards"].shape[0] // self.n_steps, self.n_steps
+        probabilities = tf.nn.softmax(outputs.policy)
+        values = tf.reduce_sum(probabilities * outputs.q_value, axis=1)
+        pi, q = strip(probabilities, *sequences), strip(outputs.q_value, *sequences)
+        q_taken, pi_taken, mu_taken = (get_by_index(x, batch["actions"]) for x in (q, pi, batch["mus"]))
+        rho = pi_taken / (mu_taken + losses.ACER_EPSILON)
+        q_target = q_retrace(batch["rewards"], batch["dones"], q_taken, values, rho, *sequences, self.gamma)
+        entropy = tf.reduce_sum(outputs.distribution.entropy())
+        return Estimates(pi, q, strip(values, *sequences, flat=True), q_taken, tf.stop_gradient(q_target), entropy)
+
+    def _within_trust_region(self, gain: Tensor, average: Tensor, pi: Tensor) -> tuple[Tensor, Statistics]:
+        """What the trust region keeps of the gain's gradient, and statistics.
+
+        Args:
+            gain: gradient of the gain by the probabilities, [B, n].
+            average: probabilities of the average policy, [B, n].
+            pi: probabilities of the policy, [B, n].
+        """
+        adjustment, k = losses.trust_region_adjustment(gain, average, pi, self.delta)
+        kept = gain - adjustment[:, tf.newaxis] * k
+        return kept, {
+            "avg_norm_grads_f": avg_norm(kept),
+            "avg_norm_k": avg_norm(k),
+            "avg_norm_g": avg_norm(gain),
+            "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
+            "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
+        }
+
+    def _statistics(self, estimates: Estimates, truncated: Tensor, correction: Tensor, loss_q: Tensor) -> Statistics:
+        """The losses, entropy and explained variance; for the weights of `importance_truncation` [B, n]."""
+        log_pi = tf.math.log(estimates.pi + losses.ACER_EPSILON)
+        loss_f, loss_bc = (-tf.reduce_mean(tf.reduce_sum(x * log_pi, axis=1)) for x in (truncated, correction))
+        q_taken, q_target = (tf.reshape(x, (-1, self.n_steps)) for x in (estimates.q_taken, estimates.q_target))
+        return {
+            "loss": loss_f + loss_bc + self.q_coef * loss_q - self.ent_coef * estimates.entropy,
+            "loss_q": loss_q,
+            "entropy": estimates.entropy,
+            "loss_policy": loss_f + loss_bc,
+            "loss_f": loss_f,
+            "loss_bc": loss_bc,
+            "explained_variance": q_explained_variance(q_taken, q_target),
+        }
 
     def train(self, batches: dict[str, np.ndarray], learning_rate: float) -> dict[str, float]:
         """Makes the compiled steps; returns the statistics of the first.
@@ -362,7 +398,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         assert schedule is not None  # since the start of training
         learning_rate = schedule.value_steps(min(self.num_timesteps - self._first_step, training.total_timesteps))
         new = self._sequences(rollout)
-        # What is not finite stops training now; it must not come back out of the buffer.
+        # Values that are not finite stop training now, and must not enter the replay buffer.
         if buffer is None or not all(np.isfinite(array).all() for array in new if array.dtype.kind == "f"):
             statistics = self.train(self._batches(array[np.newaxis] for array in new), learning_rate)
         else:
@@ -387,7 +423,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         if not self.bootstrap_timeouts:
             return policy.step_and_distribution, policy.value
         actor = CompiledActor(self._forward, policy.params, policy.preprocessor.spec, policy.initial_state)
-        return policy.step_and_distribution, lambda *inputs: actor(*policy._inputs(*inputs)).value
+        return policy.step_and_distribution, lambda *inputs: actor(*policy.network_inputs(*inputs)).value
 
     def _forward(self, vector: Tensor, obs: Tensor, state: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What `CompiledActor` compiles, with the values of observations as the update sees them."""
@@ -428,26 +464,8 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return super().learn(total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, progress_bar)
 
 
-def trust_region_statistics(gain: Tensor, kept: Tensor, k: Tensor, adjustment: Tensor) -> Statistics:
-    """What is logged of the trust region.
-
-    Args:
-        gain: gradient of the gain by the probabilities, [B, n].
-        kept: what the trust region leaves of it, [B, n].
-        k: gradient of the divergence from the average policy, [B, n].
-        adjustment: multiple of ``k`` that is taken away, [B].
-    """
-    return {
-        "avg_norm_grads_f": avg_norm(kept),
-        "avg_norm_k": avg_norm(k),
-        "avg_norm_g": avg_norm(gain),
-        "avg_norm_k_dot_g": tf.reduce_mean(tf.abs(tf.reduce_sum(k * gain, axis=1))),
-        "avg_norm_adj": tf.reduce_mean(tf.abs(adjustment)),
-    }
-
-
 def _padded(array: np.ndarray, length: int) -> np.ndarray:
-    """The array with zeros behind it, [length, …]."""
+    """The array padded with zeros, [length, …]."""
     if len(array) == length:
         return array
     padded = np.zeros((length, *array.shape[1:]), array.dtype)
@@ -461,7 +479,7 @@ def get_by_index(input_tensor: Tensor, idx: Tensor) -> Tensor:
 
 
 def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:
-    """Leaves the last step of every environment out.
+    """Removes the last step of every environment.
 
     Args:
         var: rows of ``n_steps + 1`` steps, environment by environment, [n_envs · (n_steps + 1), n].
@@ -479,7 +497,7 @@ def strip(var: Tensor, n_envs: int, n_steps: int, flat: bool = False) -> Tensor:
 def q_retrace(
     rewards: Tensor, dones: Tensor, q_i: Tensor, values: Tensor, rho_i: Tensor, n_envs: int, n_steps: int, gamma: float
 ) -> Tensor:
-    """Retrace targets of the values of actions: `losses.retrace` on flat batches, environment by environment.
+    """Retrace targets of action values: `losses.retrace` on flat batches, environment by environment.
 
     Args:
         rewards: [n_envs · n_steps], as are the others but one.

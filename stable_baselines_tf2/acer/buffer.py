@@ -1,4 +1,4 @@
-"""Replay of trajectories: pieces of ``n_steps`` steps, as they were collected."""
+"""Replay buffer of trajectories of ``n_steps`` steps."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NAMES = ("obs", "actions", "rewards", "mus", "dones", "masks")
 class Buffer:
     """Keeps the newest rollouts of N environments, in arrays that are allocated once.
 
-    Types stay as they come, ``uint8`` among them; floats are kept in single precision.
+    Data types are kept, ``uint8`` among them; floats are stored in single precision.
 
     Args:
-        env: a vectorized environment: its number of environments and its observation space count.
+        env: a vectorized environment, of which the number of environments and the observation space are used.
         n_steps: T, steps of each environment in a rollout.
-        size: steps of each environment that are kept.
+        size: steps of each environment that the buffer keeps.
 
     Raises:
         ValueError: ``size`` is less than a rollout.
@@ -95,7 +95,7 @@ class Buffer:
         self.num_in_buffer = min(self.size, self.num_in_buffer + 1)
 
     def _shape(self, name: str, array: np.ndarray) -> tuple[int, ...]:
-        """What an array of one rollout must look like; only the number of actions is not known before."""
+        """The shape of an array of one rollout; the number of actions is taken from the first one."""
         if name == "obs":
             return self.n_env, self.n_steps + 1, *self._obs_shape
         if name == "masks":
@@ -111,11 +111,11 @@ class Buffer:
         return np.full((1, self.n_env), (self.next_idx - 1) % self.size)
 
     def sample_indices(self, n_batches: int, generator: np.random.Generator | None = None) -> np.ndarray:
-        """Draws one rollout for each environment, ``n_batches`` times.
+        """Samples one rollout for each environment, ``n_batches`` times.
 
         Args:
             n_batches: K.
-            generator: source of the draws; NumPy's global one if None.
+            generator: random generator; NumPy's global one if None.
 
         Returns:
             Indices for `gather`, [K, N].
@@ -142,10 +142,10 @@ class Buffer:
         return obs, actions, rewards, mus, dones, masks
 
     def get(self, generator: np.random.Generator | None = None) -> Sequences:
-        """One of the stored rollouts for each environment, drawn with equal chances.
+        """One of the stored rollouts for each environment, sampled uniformly.
 
         Args:
-            generator: source of the draws; NumPy's global one if None.
+            generator: random generator; NumPy's global one if None.
 
         Returns:
             Observations, actions, rewards, probabilities, dones and masks, as `put` takes them.
@@ -163,7 +163,7 @@ class Buffer:
         return state, {name: array[: self.num_in_buffer] for name, array in self._arrays.items()}
 
     def set_state(self, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Takes up exactly what `get_state` gave, in place of what is stored.
+        """Restores exactly what `get_state` returned, in place of what is stored.
 
         Raises:
             ValueError: the state is of a buffer of another size, or it is damaged. This buffer stays as it was.

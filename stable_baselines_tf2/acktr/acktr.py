@@ -2,7 +2,7 @@
 
 Each update collects ``n_steps`` steps of every environment and makes one step on L = L_policy - c_entropy · H +
 c_value · L_value along the natural gradient, which K-FAC approximates and shortens to a trust region. The first ten
-updates descend along the plain gradient while the curvature is averaged.
+updates use the plain gradient while the curvature statistics accumulate.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ class ACKTR(OneStepRLModel):
         policy: an actor-critic policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        nprocs: older name of ``n_cpu_tf_sess``.
+        nprocs: deprecated name of ``n_cpu_tf_sess``.
         n_steps: steps of each environment in a rollout.
         ent_coef: weight of the entropy in the loss.
         vf_coef: weight of the value loss.
-        vf_fisher_coef: weight of the value function in the Fisher loss, whose gradients make the curvature.
-        learning_rate: learning rate at the start, for both kinds of steps.
+        vf_fisher_coef: weight of the value function in the Fisher loss, whose gradients give the curvature.
+        learning_rate: initial learning rate, for both kinds of steps.
         max_grad_norm: maximum gradient norm (global clipping) in the first ten updates; None disables it.
-        kfac_clip: trust region: largest approximate Kullback-Leibler divergence of a step.
-        lr_schedule: how the learning rate changes: a key of ``common.schedules.SCHEDULES``.
+        kfac_clip: trust region: maximum approximate Kullback-Leibler divergence of a step.
+        lr_schedule: schedule of the learning rate: a key of ``common.schedules.SCHEDULES``.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.
-        async_eigen_decomp: decompose the curvature in a thread while the next rollout is collected, for the update
+        async_eigen_decomp: compute eigendecompositions in a thread while the next rollout is collected, for the update
             after it. Faster for large networks; results stay reproducible.
-        kfac_update: updates between two decompositions of the curvature.
+        kfac_update: updates between two eigendecompositions of the curvature.
         gae_lambda: λ of generalized advantage estimation; None for n-step returns.
         policy_kwargs: further arguments of the policy.
         full_tensorboard_log: also log histograms of observations and weights (slow, large).
         seed: seed of all random generators.
-        n_cpu_tf_sess: TensorFlow's threads, for the whole process.
+        n_cpu_tf_sess: TensorFlow's threads.
         bootstrap_timeouts: bootstrap from the last observation of a truncated episode, instead of treating it as
             terminated.
 
@@ -120,7 +120,7 @@ class ACKTR(OneStepRLModel):
         bootstrap_timeouts: bool = False,
     ) -> None:
         if nprocs is not None:
-            warnings.warn("nprocs is the older name of n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
+            warnings.warn("nprocs is deprecated; use n_cpu_tf_sess", DeprecationWarning, stacklevel=2)
             n_cpu_tf_sess = nprocs
         super().__init__(
             policy,
@@ -169,7 +169,7 @@ class ACKTR(OneStepRLModel):
         )
         self._decompose = tf.function(self.optimizer.decompose, autograph=False)
         self._executor = concurrent.futures.ThreadPoolExecutor(1)
-        self._decomposition: tuple[State, concurrent.futures.Future[State]] | None = None  # that is under way
+        self._decomposition: tuple[State, concurrent.futures.Future[State]] | None = None  # in progress
 
     def _step(self, vector: Tensor, state: TrainingState, inputs: Batch, *, decompose: bool = False) -> PhaseResult:
         with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
@@ -196,8 +196,8 @@ class ACKTR(OneStepRLModel):
         policy_loss = losses.policy_gradient(neglogp, advantages) - self.ent_coef * entropy
         value_loss = losses.squared_error(outputs.value, batch["returns"])
         loss = policy_loss + self.vf_coef * value_loss
-        # The log-likelihood of the model's own outputs. Actions came from the policy; the value function counts as a
-        # normal distribution, of which a sample is drawn here.
+        # The log-likelihood of the model's own samples. Actions were sampled from the policy; the value function is the
+        # mean of a normal distribution, which is sampled here.
         policy_fisher = -tf.reduce_mean(neglogp)
         sample = tf.stop_gradient(outputs.value + batch["noise"])
         value_fisher = -self.vf_fisher_coef * losses.squared_error(outputs.value, sample)
@@ -219,12 +219,12 @@ class ACKTR(OneStepRLModel):
         return curvature(uses, self.train_model.params.variables, gradients)
 
     def _example_curvature(self) -> tuple[list[Block], list[Tensor]]:
-        """The structure of the curvature, found by one step on made-up data."""
+        """The structure of the curvature, found by one pass over an example."""
         policy = self.train_model
         with tf.GradientTape(persistent=True) as tape, probes.listen() as uses:
             states = (tf.zeros((1, policy.initial_state.shape[1])), tf.zeros(1)) if policy.recurrent else ()
             tape.watch(vector := policy.params.vector)
-            outputs = policy.with_weights(vector, policy._example, *states)
+            outputs = policy.with_weights(vector, policy.example_obs, *states)
             actions = tf.zeros([1, *policy.pdtype.sample_shape()], policy.pdtype.sample_dtype())
             fisher = tf.reduce_sum(outputs.distribution.logp(actions)) + tf.reduce_sum(outputs.value)
         return self._curvature(tape, fisher, uses)
@@ -235,7 +235,7 @@ class ACKTR(OneStepRLModel):
         Args:
             batch: obs, actions, returns, values [B, …]; with a recurrent policy also starts [B] and states [N, 2H].
             learning_rate: learning rate.
-            noise: standard normal numbers that sample the value function for its curvature, [B].
+            noise: standard normals that sample the value function for its curvature, [B].
         """
         self.moments = self._decomposed(self.moments)
         decompose = not self.async_eigen_decomp and self.optimizer.is_due(int(self.moments["kfac/updates"]) + 1)
@@ -246,11 +246,11 @@ class ACKTR(OneStepRLModel):
         return {name: float(value) for name, value in statistics.items()}
 
     def _is_pending(self, state: State) -> bool:
-        """Whether the curvature after this update is to be decomposed for the next."""
+        """Whether the next update needs an eigendecomposition that is not part of this one."""
         return self.async_eigen_decomp and self.optimizer.is_due(int(state["kfac/updates"]))
 
     def _decomposed(self, state: State) -> State:
-        """The state with the decomposition that is pending; of a model just loaded, it has not begun."""
+        """The state after the pending eigendecomposition, which is computed now if the model was just loaded."""
         if not self._is_pending(state):
             return state
         started, self._decomposition = self._decomposition, None

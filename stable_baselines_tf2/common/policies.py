@@ -198,10 +198,10 @@ class BasePolicy(NamedNetwork):
 
     def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
-        self.call(self._example)
+        self.call(self.example_obs)
 
     @property
-    def _example(self) -> Tensor:
+    def example_obs(self) -> Tensor:
         """A batch of one raw observation."""
         dtype = self.preprocessor.dtype
         return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
@@ -289,7 +289,7 @@ class ActorCriticPolicy(BasePolicy):
         states = masks = None
         if self.initial_state is not None:
             states, masks = tf.zeros((1, self.initial_state.shape[1])), tf.zeros((1,))
-        self.call(self._example, states, masks)
+        self.call(self.example_obs, states, masks)
 
     def call(self, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1) -> PolicyOutputs:
         """The whole network on raw observations [B, …]; see `extract` for the arguments."""
@@ -335,9 +335,10 @@ class ActorCriticPolicy(BasePolicy):
         outputs = self.with_weights(vector, obs, state, mask) if self.recurrent else self.with_weights(vector, obs)
         return outputs.distribution.flatparam(), outputs.value, outputs.state if self.recurrent else state
 
-    def _inputs(
+    def network_inputs(
         self, obs: ArrayLike, state: np.ndarray | None, mask: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Arguments of `actor`: arrays of its types, with zeros for a recurrent state or mask that is None."""
         obs = np.asarray(obs, self.preprocessor.dtype)
         initial_state = self.initial_state
         if initial_state is None:
@@ -354,7 +355,7 @@ class ActorCriticPolicy(BasePolicy):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions [B, …] and the recurrent state after the step: `step` without what only training needs."""
-        outputs = self.actor(*self._inputs(obs, state, mask))
+        outputs = self.actor(*self.network_inputs(obs, state, mask))
         if deterministic:
             return self.sampler.mode(outputs.flat), outputs.state
         return self.sampler.sample(outputs.flat, self.sampler.draw_noise(self.generator, outputs.flat)), outputs.state
@@ -390,7 +391,7 @@ class ActorCriticPolicy(BasePolicy):
         noise: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
         """What `step` returns, and the parameters of the action distributions as the sampler takes them, [B, n]."""
-        outputs = self.actor(*self._inputs(obs, state, mask))
+        outputs = self.actor(*self.network_inputs(obs, state, mask))
         if noise is None:
             noise = self.sampler.draw_noise(self.generator, outputs.flat)
         sampled = self.sampler.sample(outputs.flat, noise)
@@ -401,11 +402,11 @@ class ActorCriticPolicy(BasePolicy):
         self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
     ) -> np.ndarray:
         """Parameters of the action distributions as the sampler takes them, [B, n]."""
-        return self.actor(*self._inputs(obs, state, mask)).flat
+        return self.actor(*self.network_inputs(obs, state, mask)).flat
 
     def value(self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None) -> np.ndarray:
         """Values of observations, [B]."""
-        return self.actor(*self._inputs(obs, state, mask)).value
+        return self.actor(*self.network_inputs(obs, state, mask)).value
 
 
 def make_sampler(ac_space: object) -> Sampler:

@@ -5,10 +5,10 @@ Q(s, π(s)) by a step on the actor, over one batch from the replay buffer; both 
 network changes. The target networks follow by soft updates: θ' <- (1 - τ) θ' + τ θ.
 
 Observations may be normalized by their running statistics, and the critic's output by those of its targets, while its
-last layer is rescaled so that what it says stays the same (Pop-Art, https://arxiv.org/abs/1602.07714). It explores by
-noise on the actions, or on the weights of the actor that acts (https://arxiv.org/abs/1706.01905).
+last layer is rescaled so that its outputs are preserved (Pop-Art, https://arxiv.org/abs/1602.07714). Exploration is by
+noise on the actions, or on the weights of the actor (parameter noise, https://arxiv.org/abs/1706.01905).
 
-Under MPI (``mpirun -n N``) all processes train the same networks: gradients are averaged and statistics pooled.
+Under MPI (``mpirun -n N``) all workers train the same networks: gradients are averaged and statistics pooled.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.ddpg.policies import DDPGPolicy
 from stable_baselines_tf2.ddpg.report import Evaluation, Report
 from stable_baselines_tf2.ddpg.statistics import (
+    HasMoments,
     Moments,
     NormalizedObservations,
     RunningStatistics,
@@ -66,24 +67,24 @@ class DDPG(ContinuousControlModel):
         nb_train_steps: gradient steps in each training phase.
         nb_rollout_steps: environment steps, over all environments, between two training phases.
         nb_eval_steps: steps of each evaluation.
-        param_noise: adaptive noise on the weights of the actor that acts; None for none.
-        action_noise: noise on the actions; None for none.
+        param_noise: adaptive noise on the weights of the actor for exploration; None disables it.
+        action_noise: noise added to actions for exploration; None disables it.
         normalize_observations: normalize observations by their running mean and standard deviation.
         tau: soft-update (Polyak) coefficient τ of the target networks.
         batch_size: transitions in each gradient step.
-        param_noise_adaption_interval: gradient steps between two adaptations of the weights' noise.
-        normalize_returns: let the critic value normalized returns.
+        param_noise_adaption_interval: gradient steps between two adaptations of the parameter noise.
+        normalize_returns: train the critic on normalized returns.
         enable_popart: keep the statistics of returns up to date, by Pop-Art; needs ``normalize_returns``.
         observation_range: network inputs are clipped to this range (also without normalization).
-        critic_l2_reg: factor of half the sum of the critic's squared weights in its loss.
+        critic_l2_reg: L2 regularization: weight of half the sum of the critic's squared weights in its loss.
         return_range: the critic's output and its target are clipped to this range, before normalization is undone.
         actor_lr: Adam's learning rate for the actor.
         critic_lr: Adam's learning rate for the critic.
-        clip_norm: maximum gradient norm of each variable; None disables clipping.
-        reward_scale: factor of the rewards that are stored.
-        render: show the environment at each step.
-        render_eval: show the evaluation.
-        memory_limit: the outdated name of ``buffer_size``; None to use that.
+        clip_norm: maximum gradient norm of each variable; None disables it.
+        reward_scale: factor by which rewards are multiplied.
+        render: render the environment at each step.
+        render_eval: render the evaluation.
+        memory_limit: deprecated name of ``buffer_size``.
         buffer_size: transitions that the replay buffer keeps.
         random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
@@ -98,7 +99,7 @@ class DDPG(ContinuousControlModel):
 
     Raises:
         ValueError: an invalid argument, an unknown policy, or an action space that is not a bounded Box.
-        TypeError: an argument of the wrong kind.
+        TypeError: an argument of a wrong type.
     """
 
     saved = (
@@ -179,9 +180,11 @@ class DDPG(ContinuousControlModel):
             n_cpu_tf_sess=n_cpu_tf_sess,
         )
         if memory_policy is not None:
-            warnings.warn("memory_policy is ignored: there is one kind of memory", DeprecationWarning, stacklevel=2)
+            warnings.warn(
+                "memory_policy is ignored: there is one kind of replay buffer", DeprecationWarning, stacklevel=2
+            )
         if memory_limit is not None:
-            warnings.warn("memory_limit is outdated; use buffer_size", DeprecationWarning, stacklevel=2)
+            warnings.warn("memory_limit is deprecated; use buffer_size", DeprecationWarning, stacklevel=2)
             buffer_size = memory_limit
         self.gamma, self.tau = gamma, tau
         self.eval_env: Any = eval_env  # vectorized, once the model is built
@@ -199,15 +202,15 @@ class DDPG(ContinuousControlModel):
         self.bootstrap_timeouts = bootstrap_timeouts
 
         self.target_policy: Any = None  # the target networks
-        self.param_noise_actor: Any = None  # the perturbed actor that acts, where there is one
-        self.adaptive_param_noise_actor: Any = None  # another, which measures the effect of the noise
+        self.param_noise_actor: Any = None  # the perturbed actor, if there is parameter noise
+        self.adaptive_param_noise_actor: Any = None  # another one, to measure the effect of the noise
         self.obs_rms: RunningStatistics | None = None
         self.ret_rms: RunningStatistics | None = None
         self._weight_noise: WeightNoise | None = None
         self._observations: NormalizedObservations
         self._value_network: CompiledNetwork | None = None
         self._evaluation: Evaluation | None = None
-        self._report: Report | None = None  # what the next table shows; None where there are no tables
+        self._report: Report | None = None  # data of the next table; None if there are no tables
         if _init_setup_model:
             self.setup_model()
 
@@ -234,7 +237,9 @@ class DDPG(ContinuousControlModel):
         if not (self.param_noise is None or isinstance(self.param_noise, AdaptiveParamNoiseSpec)):
             raise TypeError(f"param_noise must be an AdaptiveParamNoiseSpec or None, not {self.param_noise!r}")
         if self.normalize_observations and kind_of(self.observation_space).one_hot:
-            raise ValueError(f"normalize_observations: observations of {self.observation_space} are not quantities")
+            raise ValueError(
+                f"normalize_observations: observations of {self.observation_space} are categories, which have no mean"
+            )
         if self.eval_env is not None:
             self.eval_env = self.wrap_env(self.eval_env)
             for kind in ("observation_space", "action_space"):
@@ -286,8 +291,8 @@ class DDPG(ContinuousControlModel):
             inputs = policy.preprocessor.tensor(obs)
             return policy.make_critic(inputs, policy.make_actor(inputs) if actions is None else actions)[:, 0]
 
-    def denormalized_q(self, normalized: Tensor | np.ndarray, returns: Moments | RunningStatistics | None) -> Any:
-        """What the critic's output stands for, [B]."""
+    def denormalized_q(self, normalized: Tensor | np.ndarray, returns: HasMoments | None) -> Tensor:
+        """The critic's output, clipped and denormalized, [B]."""
         clip = np.clip if isinstance(normalized, np.ndarray) else tf.clip_by_value
         return denormalize(clip(normalized, *self.return_range), returns)
 
@@ -314,12 +319,12 @@ class DDPG(ContinuousControlModel):
             if self.critic_l2_reg > 0.0:
                 critic_loss += 0.5 * self.critic_l2_reg * tf.reduce_sum(self.regularized_weights * tf.square(vector))
             actions = policy.with_weights(vector, batch["obs"])
-            # The critic judges the actor's actions, but must not learn from them.
+            # The actor's loss has no gradient with respect to the critic.
             q = self.denormalized_q(
                 self._normalized_q(policy, tf.stop_gradient(vector), batch["obs"], actions), returns
             )
             actor_loss = -tf.reduce_mean(q)
-            loss = actor_loss + critic_loss  # no weight matters to both
+            loss = actor_loss + critic_loss  # each weight has a gradient from one of them only
         gradient = tape.gradient(loss, vector)
         if self.clip_norm is not None:
             gradient = clip_by_norms(gradient, self.trainable.sizes, self.clip_norm)
@@ -331,7 +336,7 @@ class DDPG(ContinuousControlModel):
         return vector, state, statistics
 
     def _rescaled(self, vector: Tensor, before: Moments, now: Moments) -> Tensor:
-        """Weights with which the critic says the same under other statistics of returns (Pop-Art)."""
+        """Weights that preserve the critic's outputs under new statistics of returns (Pop-Art)."""
         place = self._critic_output
         weights, bias = vector[place][:-1], vector[place][-1:]
         weights = weights * before.std / now.std
@@ -348,8 +353,7 @@ class DDPG(ContinuousControlModel):
     def train(self, n_steps: int, training: Training) -> None:
         report = self._report
         if report is not None:
-            report.q_values.append(self.critic_values(np.concatenate(report.obs)))
-            report.obs = []
+            report.end_rollout(self.critic_values)
         interval = n_steps if self._weight_noise is None else self.param_noise_adaption_interval
         statistics, distances = [], []
         for first in range(0, n_steps, interval):
@@ -367,10 +371,8 @@ class DDPG(ContinuousControlModel):
             None if self._evaluation is None else self._evaluation.run(self.nb_eval_steps, render=self.render_eval)
         )
         if report is not None:
-            report.sample = report.sample or {name: batches[name][0] for name in ("obs", "actions")}
-            report.losses, report.distances = self.last_statistics, distances
-            if evaluated is not None:
-                report.eval_q_values.append(self.critic_values(evaluated))
+            eval_q_values = None if evaluated is None else self.critic_values(evaluated)
+            report.end_phase(batches, self.last_statistics, distances, eval_q_values)
 
     def _log(self, training: Training, batches: dict[str, np.ndarray]) -> None:
         stddev = 0.0 if self.param_noise is None else self.param_noise.current_stddev
@@ -397,14 +399,14 @@ class DDPG(ContinuousControlModel):
         self._weight_noise.perturb(copy.params, noise, self.param_noise.current_stddev)
 
     def adapt_noise(self, obs: np.ndarray, noise: np.ndarray | None = None) -> float:
-        """Measures how far noise of the current scale moves the actions, and adapts the scale.
+        """Measures the effect of the parameter noise on the actions, and adapts its scale.
 
         Args:
             obs: raw observations, [B, …].
             noise: see `perturb`.
 
         Returns:
-            The root mean square difference of actions, on average over the processes.
+            The root mean square difference of actions, averaged over the MPI workers.
         """
         assert self.param_noise is not None
         self.perturb(self.adaptive_param_noise_actor, noise)
@@ -421,8 +423,7 @@ class DDPG(ContinuousControlModel):
             self.perturb(self.param_noise_actor)
         actions, taken = super().explore(obs, starts)
         if self._report is not None:
-            self._report.obs.append(obs)
-            self._report.actions.append(actions)
+            self._report.add_step(obs, actions)
         return actions, taken
 
     def predicted_actions(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
@@ -485,7 +486,7 @@ class DDPG(ContinuousControlModel):
 
     # ------------------------------------------------------------ logs
     def critic_values(self, obs: np.ndarray) -> np.ndarray:
-        """What the critic says of the actor's actions, [B], for raw observations [B, …]."""
+        """Q(s, π(s)), denormalized, [B], for raw observations [B, …]."""
         if self._value_network is None:
             forward = partial(self._normalized_q, self.policy_tf)
             self._value_network = CompiledNetwork(forward, self.trainable, self._observations.spec)
@@ -493,7 +494,7 @@ class DDPG(ContinuousControlModel):
         return self.denormalized_q(self._value_network(np.asarray(obs, self._observations.dtype)), self.ret_rms)
 
     def _epoch_table(self, training: Training, history: EpisodeHistory, report: Report) -> dict[str, Any]:
-        """The table of some training phases."""
+        """The table of the training phases since the last one."""
         obs, actions = report.sample["obs"], report.sample["actions"]
         measured = {
             "reference_Q": self.denormalized_q(self.policy_tf.value(obs, actions), self.ret_rms),

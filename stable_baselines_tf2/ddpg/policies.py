@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from stable_baselines_tf2.common.policies import register_policy
 from stable_baselines_tf2.common.tf_layers import dense
 from stable_baselines_tf2.core.naming import variable_scope
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import (
     CnnVariant,
     ContinuousPolicy,
@@ -20,8 +21,6 @@ from stable_baselines_tf2.models.continuous_policies import (
     LayerNormVariant,
     MlpVariant,
 )
-
-Tensor = Any
 
 
 class DDPGPolicy(ContinuousPolicy):
@@ -95,7 +94,7 @@ class FeedForwardPolicy(FeedForwardNetworks, DDPGPolicy):
 
 
 def _output(x: Tensor, scope: str, size: int) -> Tensor:
-    """A last layer: its first outputs are close to zero."""
+    """An output layer, whose initial outputs are close to zero."""
     return dense(x, scope, size, keras.initializers.RandomUniform(-3e-3, 3e-3))
 
 

@@ -1,4 +1,4 @@
-"""The report of DDPG: a table for some training phases, and the evaluation that is part of it."""
+"""The report of DDPG: a table that covers some training phases, and the evaluation that is part of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stable_baselines_tf2.models.off_policy import EpisodeHistory
 
 
 class Evaluation:
-    """Episodes without exploration, which go on from one evaluation to the next.
+    """Episodes without exploration, which continue from one evaluation to the next.
 
     Args:
         env: a vectorized environment; it is reset.
@@ -29,7 +29,7 @@ class Evaluation:
         self.returns: list[float] = []  # of all episodes that ended
 
     def run(self, n_steps: int, *, render: bool) -> np.ndarray:
-        """Takes steps, and shows them where asked to; returns the observations before them, [B, …]."""
+        """Takes steps, and renders them if ``render``; returns the observations before them, [B, …]."""
         seen = []
         for _ in range(n_steps):
             seen.append(self._obs)
@@ -44,7 +44,7 @@ class Evaluation:
 
 @dataclasses.dataclass
 class Report:
-    """What the next table shows, gathered since the last one."""
+    """Data of the next table, gathered since the last one."""
 
     sample: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)  # a batch, the same for all tables
     last_update: int = 0  # training phases before
@@ -58,8 +58,38 @@ class Report:
     losses: dict[str, float] = dataclasses.field(default_factory=dict)  # of the last phase
     distances: list[float] = dataclasses.field(default_factory=list)  # of the last phase
 
+    def add_step(self, obs: np.ndarray, actions: np.ndarray) -> None:
+        """Adds a step of the rollout: raw observations [N, …], and actions between -1 and 1 [N, n]."""
+        self.obs.append(obs)
+        self.actions.append(actions)
+
+    def end_rollout(self, critic_values: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Evaluates Q(s, π(s)) for the observations of the rollout, before the networks are trained."""
+        self.q_values.append(critic_values(np.concatenate(self.obs)))
+        self.obs = []
+
+    def end_phase(
+        self,
+        batches: Mapping[str, np.ndarray],
+        losses: dict[str, float],
+        distances: list[float],
+        eval_q_values: np.ndarray | None,
+    ) -> None:
+        """Adds a training phase.
+
+        Args:
+            batches: transitions, [K, B, …].
+            losses: statistics of the gradient steps by name.
+            distances: effects of the parameter noise on the actions.
+            eval_q_values: Q(s, π(s)) for the observations of an evaluation, [B]; None without evaluation.
+        """
+        self.sample = self.sample or {name: batches[name][0] for name in ("obs", "actions")}
+        self.losses, self.distances = losses, distances
+        if eval_q_values is not None:
+            self.eval_q_values.append(eval_q_values)
+
     def next(self, n_updates: int, n_episodes: int, n_evaluated: int) -> Report:
-        """The report of the time after now, of which the counts are given."""
+        """An empty report for the following training phases, given the counts so far."""
         return Report(self.sample, n_updates, n_episodes, n_evaluated, self.n_epochs + 1, self.obs)
 
     def table(
@@ -77,7 +107,7 @@ class Report:
             measured: arrays of which mean and standard deviation are shown.
             statistics: running statistics; None where there are none.
             evaluated: returns of all episodes of evaluations; None without evaluation.
-            further: further numbers.
+            further: further entries of the table.
         """
         table: dict[str, Any] = {f"{name}_mean": array.mean() for name, array in measured.items()}
         table |= {f"{name}_std": array.std() for name, array in measured.items()}

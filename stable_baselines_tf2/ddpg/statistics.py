@@ -1,41 +1,51 @@
-"""Running mean and standard deviation of observations and returns, which are among the weights of a model."""
+"""Running mean and standard deviation of observations and returns, which are part of a model's parameters."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.mpi_running_mean_std import RunningMeanStd
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.naming import legacy_name
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
 
-Tensor = Any
+
+class HasMoments(Protocol):
+    """Mean and standard deviation, for `normalize` and `denormalize`."""
+
+    @property
+    def mean(self) -> Tensor: ...
+
+    @property
+    def std(self) -> Tensor: ...
 
 
 class Moments(NamedTuple):
-    """What `normalize` and `denormalize` need to know of a variable."""
+    """Mean and standard deviation as tensors."""
 
     mean: Tensor
     std: Tensor
 
 
-def normalize(tensor: Tensor, stats: Any) -> Tensor:
+def normalize(tensor: Tensor, stats: HasMoments | None) -> Tensor:
     """``(x - mean) / std``.
 
     Args:
         tensor: x, of the shape of the statistics or [B, …].
-        stats: something with ``mean`` and ``std``; None changes nothing.
+        stats: mean and standard deviation; None changes nothing.
     """
     return tensor if stats is None else (tensor - stats.mean) / stats.std
 
 
-def denormalize(tensor: Tensor, stats: Any) -> Tensor:
+def denormalize(tensor: Tensor, stats: HasMoments | None) -> Tensor:
     """``x std + mean``: undoes `normalize`."""
     return tensor if stats is None else tensor * stats.std + stats.mean
 
@@ -57,7 +67,7 @@ def reduce_std(tensor: Tensor, axis: int | None = None, keepdims: bool = False) 
 
 
 class RunningStatistics(RunningMeanStd):
-    """Running sums that appear among the weights of a model, as float64 variables.
+    """Running sums that are part of a model's parameters, as float64 variables.
 
     Args:
         name: what the legacy names of the variables begin with, after ``input/``.
@@ -75,8 +85,8 @@ class RunningStatistics(RunningMeanStd):
         self.names = [legacy_name(variable) for variable in self.variables]
         self.shapes = [tuple(variable.shape) for variable in self.variables]
 
-    def update(self, data: Any) -> None:
-        """Takes in a batch, [B, …] in each process."""
+    def update(self, data: ArrayLike) -> None:
+        """Updates the sums with a batch, [B, …] from each MPI worker."""
         super().update(data)
         self.version += 1
 
@@ -97,7 +107,7 @@ class RunningStatistics(RunningMeanStd):
         for variable, array in zip(self.variables, self.get_state().values(), strict=True):
             variable.assign(array)
 
-    # What a training phase carries along: one vector of a sum, a sum of squares and a count, of single numbers.
+    # As part of a training state: one vector of a sum, a sum of squares and a count, of single numbers.
     @property
     def vector(self) -> Tensor:
         """The sums as one float64 vector."""
@@ -119,7 +129,7 @@ def moments(sums: Tensor) -> Moments:
 
 
 def updated_sums(sums: Tensor, data: Tensor) -> Tensor:
-    """The vector [3] of running sums after a batch of numbers [B] in each process."""
+    """The vector [3] of running sums after a batch of numbers [B] from each MPI worker."""
     data = tf.cast(data, tf.float64)
     count = tf.cast(tf.size(data), tf.float64)
     local = tf.stack([tf.reduce_sum(data), tf.reduce_sum(tf.square(data)), count])
@@ -130,7 +140,7 @@ class NormalizedObservations(Preprocessor):
     """Network inputs, normalized and clipped.
 
     Args:
-        plain: what makes network inputs of raw observations.
+        plain: preprocessor of raw observations.
         statistics: of the observations; None for no normalization.
         low: lowest network input.
         high: highest network input.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import gymnasium
 
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
 from stable_baselines_tf2.deepq.build_graph import build_act, build_train
@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 
-def wrap_atari_dqn(env: Any) -> Any:
-    """Wraps an Atari game as DQN needs it: stacked frames, which stay uint8 for the replay buffer.
+def wrap_atari_dqn(env: gymnasium.Env) -> gymnasium.Env:
+    """Applies the preprocessing of Atari games for DQN: stacked frames, as uint8 for the replay buffer.
 
     Args:
         env: an environment of `common.atari_wrappers.make_atari`.

@@ -1,4 +1,4 @@
-"""Names under which TensorFlow 1's graphs were built. They have been removed, and say where to look instead."""
+"""Functions that built TensorFlow 1's graphs. They have been removed; their errors name the replacements."""
 
 from __future__ import annotations
 

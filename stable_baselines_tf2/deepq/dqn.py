@@ -1,8 +1,8 @@
 """Deep Q-learning (Mnih et al. 2013, https://arxiv.org/abs/1312.5602), with its extensions.
 
 Each gradient step lowers the Huber loss of Q(s, a) - [r + γ (1 - done) Q'(s', a')] over a batch from the replay buffer,
-where Q' is the target network of Q, and a' the best action under Q (double Q-learning) or under Q'. Gradients are
-clipped for each variable. It explores by random actions, or by noise on the weights.
+where Q' is the target network of Q, and a' the greedy action under Q (double Q-learning) or under Q'. Gradients are
+clipped for each variable. Exploration is ε-greedy, or by noise on the weights.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ class DQN(OffPolicyRLModel):
         learning_rate: Adam's learning rate.
         buffer_size: transitions that the replay buffer keeps.
         exploration_fraction: fraction of training over which ε is annealed.
-        exploration_final_eps: exploration probability ε afterwards.
-        exploration_initial_eps: exploration probability ε at the start.
+        exploration_final_eps: final exploration probability ε.
+        exploration_initial_eps: initial exploration probability ε.
         train_freq: environment steps between two gradient steps.
         batch_size: transitions in each gradient step.
-        double_q: choose the next action by the current network (https://arxiv.org/abs/1509.06461).
+        double_q: double Q-learning: select the next action by Q instead of Q' (https://arxiv.org/abs/1509.06461).
         learning_starts: environment steps before the first gradient step.
         target_network_update_freq: environment steps between two updates of the target network.
-        prioritized_replay: draw transitions by their errors (https://arxiv.org/abs/1511.05952).
-        prioritized_replay_alpha: exponent of the priorities: 0 draws evenly.
-        prioritized_replay_beta0: exponent of the importance weights at the start; it rises to 1.
-        prioritized_replay_beta_iters: environment steps that this takes; None for the whole training.
-        prioritized_replay_eps: what is added to errors to make priorities.
+        prioritized_replay: sample transitions by their TD errors (https://arxiv.org/abs/1511.05952).
+        prioritized_replay_alpha: exponent of the priorities; 0 samples uniformly.
+        prioritized_replay_beta0: initial exponent of the importance weights, which is annealed to 1.
+        prioritized_replay_beta_iters: environment steps over which it is annealed; None for the whole training.
+        prioritized_replay_eps: constant added to absolute TD errors to give priorities.
         param_noise: explore by noise on the weights instead of random actions (https://arxiv.org/abs/1706.01905).
         n_cpu_tf_sess: TensorFlow's threads.
         verbose: 0 prints nothing, 1 training tables, 2 more.
@@ -214,7 +214,7 @@ class DQN(OffPolicyRLModel):
 
     # ------------------------------------------------------------ the update
     def gradient_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
-        """One step; statistics are the loss and the temporal-difference errors [B]."""
+        """One step of Adam; statistics are the loss and the TD errors [B]."""
         q = self.step_model.with_weights
         q_t = q(batch["target"], batch["next_obs"])  # [B, n]
         selector = q(vector, batch["next_obs"]) if self.double_q else q_t
@@ -272,7 +272,7 @@ class DQN(OffPolicyRLModel):
     # ------------------------------------------------------------ learning
     def start_training(self, training: Training) -> None:
         super().start_training(training)
-        # Over all calls of `learn`, so that a further one goes on where the last one stopped.
+        # Schedules run over all calls of `learn`: another one continues where the last one stopped.
         horizon = self.num_timesteps + training.total_timesteps
         self.exploration = LinearSchedule(
             int(self.exploration_fraction * horizon), self.exploration_final_eps, self.exploration_initial_eps
@@ -293,7 +293,7 @@ class DQN(OffPolicyRLModel):
             self.update_target()
 
     def explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
-        eps = self._eps.vector.numpy()[0]  # that of the step before
+        eps = self._eps.vector.numpy()[0]  # from the step before, as in the original
         scheduled = np.float32(self.exploration.value(self.num_timesteps))
         policy = self.step_model
         if self.parameter_noise is not None:
@@ -306,8 +306,8 @@ class DQN(OffPolicyRLModel):
         return actions, actions
 
     def _perturbed(self, noise: ParameterNoise, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
-        """The perturbed network: anew when an episode starts, as far as a share ``eps`` of random actions would go."""
-        # The divergence of epsilon-greedy actions from greedy ones (appendix C.1 of the paper).
+        """The perturbed network, drawn anew when an episode starts, with a divergence like that of ε-greedy actions."""
+        # The divergence of ε-greedy actions from greedy ones (appendix C.1 of the paper).
         noise.threshold = -math.log(1.0 - eps + eps / self.step_model.n_actions)
         if starts.any():
             noise.perturb(noise.perturbed, noise.draw(self.generator))
@@ -365,12 +365,12 @@ class DQN(OffPolicyRLModel):
 def epsilon_greedy(
     best: Callable[[], np.ndarray], eps: float, uniform: np.ndarray, random_actions: np.ndarray
 ) -> np.ndarray:
-    """Random actions with probability ``eps``, otherwise the best ones.
+    """Random actions with probability ``eps``, otherwise greedy ones.
 
     Args:
-        best: gives the best actions [B]; not asked where none is needed.
+        best: computes the greedy actions [B]; called only if one is needed.
         eps: ε.
-        uniform: draws that decide, between 0 and 1, [B].
+        uniform: uniform random numbers between 0 and 1, one for each decision, [B].
         random_actions: [B].
     """
     chose_random = uniform < eps

@@ -12,7 +12,7 @@ GROWTH = 1.01  # factor by which the scale changes at each step
 
 
 class ParameterNoise:
-    """Keeps a perturbed copy of a network, and adapts how far it is perturbed.
+    """Keeps a perturbed copy of a network, and adapts the scale of the noise.
 
     A second copy measures the effect: the scale grows while the divergence between the softmax of its values and that
     of the unperturbed ones is below a threshold, and shrinks otherwise. Only fully connected layers are perturbed.
@@ -33,7 +33,7 @@ class ParameterNoise:
         return self._noise.draw(generator)
 
     def perturb(self, copy: DQNPolicy, noise: np.ndarray) -> None:
-        """Sets a copy's weights to the network's, with noise times the scale added."""
+        """Sets a copy's weights to the network's plus the scaled noise."""
         self._noise.perturb(copy.params, noise, self.scale)
 
     def adapt(self, obs: np.ndarray, noise: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Policies of DQN: networks that value every action."""
+"""Policies of DQN: Q-networks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import is_discrete
-
-Tensor = Any
 
 
 class DQNPolicy(BasePolicy):
     """A network Q(s, ·) that gives the values of all actions.
 
-    To write one of your own, subclass this and override `q_network`; the layers come from ``common.tf_layers``. As a
-    distribution of actions it stands for the softmax of the values.
+    For a network of your own, subclass this and override `q_network`; the layers come from ``common.tf_layers``. The
+    distribution of actions is the softmax of the values.
 
     Args:
         sess: ignored, always None.
@@ -44,7 +43,7 @@ class DQNPolicy(BasePolicy):
         reuse: ignored.
         scale: scale bounded observations to [0, 1].
         obs_phs: ignored.
-        dueling: value the state apart from the advantages of actions (https://arxiv.org/abs/1511.06581).
+        dueling: separate streams for state value and advantages (https://arxiv.org/abs/1511.06581).
 
     Raises:
         ValueError: the action space is not Discrete.
@@ -103,13 +102,13 @@ class DQNPolicy(BasePolicy):
         return self._q_function(np.asarray(obs, self.preprocessor.dtype))
 
     def best_actions(self, obs: ArrayLike) -> np.ndarray:
-        """Actions of the largest values [B], for raw observations [B, …]."""
+        """Greedy actions [B], for raw observations [B, …]."""
         return self.q_values(obs).argmax(axis=1)
 
     def distribution_parameters(
         self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
     ) -> np.ndarray:
-        """What the sampler takes: the values, [B, n]."""
+        """Logits of the sampler: the values, [B, n]."""
         return self.q_values(obs)
 
     def step(
@@ -121,7 +120,7 @@ class DQNPolicy(BasePolicy):
             obs: raw observations, [B, …].
             state: ignored, as is ``mask``.
             mask: ignored.
-            deterministic: take the best actions; otherwise draw them from the softmax of the values.
+            deterministic: greedy actions; otherwise samples from the softmax of the values.
 
         Returns:
             Actions [B], values of all actions [B, n], and None.
@@ -136,11 +135,11 @@ class FeedForwardPolicy(DQNPolicy):
     """A dense or convolutional network.
 
     Args:
-        layers: sizes of the hidden layers; [64, 64] if None. With images only the stream of the state's value has them.
-        cnn_extractor: network of images, for ``feature_extraction="cnn"``.
+        layers: sizes of the hidden layers; [64, 64] if None. With images only the state-value stream has them.
+        cnn_extractor: convolutional network, for ``feature_extraction="cnn"``.
         feature_extraction: ``"cnn"`` or ``"mlp"``.
-        layer_norm: normalize the hidden layers before their activation.
-        dueling: value the state apart from the advantages of actions.
+        layer_norm: layer normalization before the activations of the hidden layers.
+        dueling: separate streams for state value and advantages.
         act_fun: activation function of the hidden layers.
         kwargs: further arguments of the ``cnn_extractor``.
 
@@ -183,7 +182,7 @@ class FeedForwardPolicy(DQNPolicy):
         self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
         self.extractor_kwargs = kwargs
         self.layer_norm, self.act_fun = layer_norm, act_fun
-        self._numpy_advantages: NumpyNetwork | None = None  # once `q_values` has found that NumPy will do
+        self._numpy_advantages: NumpyNetwork | None = None  # once `q_values` has built the network in NumPy
         self._setup_init()
 
     def q_network(self, processed_obs: Tensor) -> Tensor:
@@ -232,7 +231,7 @@ class FeedForwardPolicy(DQNPolicy):
     def best_actions(self, obs: ArrayLike) -> np.ndarray:
         if self._numpy_advantages is None:
             return super().best_actions(obs)
-        # The value of the state is the same for all actions.
+        # The state value is the same for all actions.
         features = self.preprocessor.flat_array(np.asarray(obs, self.preprocessor.dtype))
         return self._numpy_advantages(features).argmax(axis=1)
 
@@ -254,7 +253,7 @@ class FeedForwardPolicy(DQNPolicy):
 
 
 class _NamedPolicy(FeedForwardPolicy):
-    """A policy whose class decides about some of the arguments."""
+    """A policy whose class fixes some of the arguments."""
 
     _fixed: ClassVar[dict[str, Any]]
 
@@ -282,7 +281,7 @@ class CnnPolicy(_NamedPolicy):
 
 
 class LnCnnPolicy(_NamedPolicy):
-    """A convolutional network for images, with layer normalization in the stream of the state's value."""
+    """A convolutional network for images, with layer normalization in the state-value stream."""
 
     _fixed = {"feature_extraction": "cnn", "layer_norm": True}
 
@@ -294,7 +293,7 @@ class MlpPolicy(_NamedPolicy):
 
 
 class LnMlpPolicy(_NamedPolicy):
-    """A dense network with layer normalization; always dueling, whatever ``dueling`` says."""
+    """A dense network with layer normalization; always dueling, regardless of ``dueling``."""
 
     _fixed = {"feature_extraction": "mlp", "layer_norm": True, "dueling": True}
 

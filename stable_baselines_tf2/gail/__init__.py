@@ -1,4 +1,4 @@
-"""Generative adversarial imitation learning, and what an expert did as data."""
+"""Generative adversarial imitation learning, and expert data."""
 
 from stable_baselines_tf2.gail.dataset.dataset import DataLoader, ExpertDataset
 from stable_baselines_tf2.gail.dataset.record_expert import generate_expert_traj

@@ -1,4 +1,4 @@
-"""The discriminator of generative adversarial imitation learning: an expert's steps or a policy's?"""
+"""The discriminator of generative adversarial imitation learning."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def logit_bernoulli_entropy(logits: Tensor) -> Tensor:
 
 
 class TransitionClassifier(NamedNetwork):
-    """Gives logits for steps: positive for an expert's, negative for those of the policy that imitates it.
+    """The discriminator: logits of (s, a) pairs, positive for the expert's, negative for the policy's.
 
-    Two hidden layers of tanh units over the observation, normalized by running statistics, beside the action. Discrete
+    Two hidden layers of tanh units take the observation, normalized by running statistics, and the action. Discrete
     actions and observations are one-hot, those with several axes are flattened.
 
     Args:
         observation_space: Box, Discrete, MultiDiscrete or MultiBinary.
         action_space: the same.
         hidden_size: units of each hidden layer.
-        entcoeff: weight of the entropy of its answers in the loss.
+        entcoeff: weight of the entropy of its outputs in the loss.
         scope: what the names of its variables begin with.
         normalize: normalize observations.
 
@@ -67,7 +67,7 @@ class TransitionClassifier(NamedNetwork):
 
     @staticmethod
     def _features(space: Preprocessor) -> np.ndarray:
-        """What the network sees of a value of a space, [1, n]."""
+        """Network inputs for an example of a space, [1, n]."""
         return space.flat_array(np.zeros((1, *space.shape), space.dtype) + space.start.astype(space.dtype))
 
     def build(self, input_shape: object = None) -> None:
@@ -90,7 +90,7 @@ class TransitionClassifier(NamedNetwork):
         return features, self.actions.flat_array(actions).astype(np.float32)
 
     def observe(self, obs: np.ndarray) -> None:
-        """Takes raw observations [B, …] into the statistics by which they are normalized."""
+        """Updates the statistics for normalization with raw observations [B, …]."""
         if self.obs_rms is not None:
             self.obs_rms.update(self.observations.flat_array(obs))
 
@@ -116,7 +116,7 @@ class TransitionClassifier(NamedNetwork):
         return -tf.math.log(1.0 - tf.nn.sigmoid(self.with_weights(vector, observations, actions)) + 1e-8)
 
     def get_reward(self, obs: ArrayLike, actions: ArrayLike) -> np.ndarray:
-        """Rewards ``-log(1 - D(s, a))``: the higher, the more a step looks like the expert's.
+        """Rewards ``-log(1 - D(s, a))``: the higher, the more a pair looks like the expert's.
 
         Args:
             obs: raw observations [B, …], or one.

@@ -1,6 +1,6 @@
 """Generative adversarial imitation learning (Ho & Ermon 2016, https://arxiv.org/abs/1606.03476).
 
-A discriminator D learns to distinguish an expert's steps from the policy's, by minimizing
+A discriminator D learns to distinguish an expert's (s, a) pairs from the policy's, by minimizing
 -E_π[log(1 - D(s, a))] - E_E[log D(s, a)] - c H(D). The policy learns by TRPO, with the rewards -log(1 - D(s, a)) in
 place of the environment's. ``g_step`` updates of the policy, each on a rollout of its own, are followed by one of the
 discriminator, on ``d_step`` minibatches of the last rollout.
@@ -36,18 +36,18 @@ ADVERSARY = Adam()  # the discriminator's optimizer
 
 
 class GAIL(TRPO):
-    """Generative adversarial imitation learning; under MPI, all processes train one model.
+    """Generative adversarial imitation learning; under MPI, all workers train one model.
 
     Args:
         policy: an actor-critic policy or its name.
-        env: environment, vectorized environment, or id; None for a model that is loaded. Its rewards are not learned
-            from.
+        env: environment, vectorized environment, or id; None for a model that is loaded. Its rewards are not
+            used.
         expert_dataset: an ``ExpertDataset``; needed for `learn`. It is not saved: after `load`, set it, or pass
             ``expert_dataset=`` there.
         hidden_size_adversary: units of the discriminator's hidden layers.
-        adversary_entcoeff: weight c of the entropy of the discriminator's answers.
+        adversary_entcoeff: weight c of the entropy of the discriminator's outputs.
         g_step: updates of the policy between two of the discriminator.
-        d_step: minibatches for the discriminator, each of a share of a rollout.
+        d_step: minibatches of each update of the discriminator, into which the last rollout is divided.
         d_stepsize: Adam's learning rate for the discriminator.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         _init_setup_model: build the networks in the constructor.
@@ -55,7 +55,7 @@ class GAIL(TRPO):
 
     Raises:
         ValueError: an invalid argument, or an unknown policy.
-        NotImplementedError: a space that the discriminator does not take.
+        NotImplementedError: a space that the discriminator does not support.
     """
 
     saved = (
@@ -113,7 +113,7 @@ class GAIL(TRPO):
 
     # ------------------------------------------------------------ the discriminator
     def _adversary_step(self, vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
-        """One step on the discriminator; its statistics are those of ``loss_name``, from before."""
+        """One gradient step on the discriminator; statistics are those of ``loss_name``, from before it."""
         vector, moments, statistics = gradient_step(
             lambda vector: self.reward_giver.losses_of(vector, batch),
             ADVERSARY,
@@ -127,10 +127,10 @@ class GAIL(TRPO):
     def train_adversary(
         self, obs: np.ndarray, actions: np.ndarray, expert_obs: np.ndarray, expert_actions: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """One step on the discriminator, for raw observations and actions of policy and expert, [B, …].
+        """One gradient step on the discriminator, for raw observations and actions of policy and expert, [B, …].
 
         Returns:
-            The numbers that ``loss_name`` names, from before the step.
+            The statistics of ``loss_name``, from before the step.
         """
         adversary = self.reward_giver
         adversary.observe(np.concatenate([obs, expert_obs]))
@@ -220,7 +220,7 @@ class GAIL(TRPO):
             progress_bar: show a progress bar.
 
         Raises:
-            ValueError: there are no expert data, or they belong to other spaces.
+            ValueError: there are no expert data, or they do not fit the spaces.
         """
         if self.expert_dataset is None:
             raise ValueError("expert_dataset: GAIL needs an ExpertDataset to learn from")

@@ -1,7 +1,7 @@
 """Hindsight experience replay (Andrychowicz et al. 2017, https://arxiv.org/abs/1707.01495).
 
 For environments with goals and sparse rewards: an off-policy algorithm also learns from copies of its transitions in
-which the desired goal is one that was achieved, so that failures too show how to reach something.
+which the desired goal is one that was achieved, so that unsuccessful episodes too give a learning signal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from stable_baselines_tf2.her.replay_buffer import (
     GoalSelectionStrategy,
     HindsightExperienceReplayWrapper,
 )
-from stable_baselines_tf2.her.utils import GoalLayout, HERGoalEnvWrapper
+from stable_baselines_tf2.her.utils import GoalLayout, HERGoalEnvWrapper, VecHERGoalEnvWrapper
 from stable_baselines_tf2.models.base import BaseRLModel
 from stable_baselines_tf2.models.off_policy import OffPolicyRLModel
 
@@ -36,8 +36,8 @@ from stable_baselines_tf2.models.off_policy import OffPolicyRLModel
 class HER(BaseRLModel):
     """Hindsight experience replay around DQN, DDPG, SAC or TD3.
 
-    The algorithm, ``model``, does the work: attributes that HER does not have itself are those of the algorithm, also
-    when they are set. HER gives it flat observations and a replay buffer that relabels goals.
+    HER wraps the algorithm, ``model``, and gives it flat observations and a replay buffer that relabels goals.
+    Attributes that HER does not have itself are read from the algorithm and set on it.
 
     Args:
         policy: policy of the algorithm, or its name.
@@ -53,7 +53,7 @@ class HER(BaseRLModel):
 
     Raises:
         TypeError: ``model_class`` is not an off-policy algorithm, or does not take an argument.
-        ValueError: the environment is not a goal environment or is inside of a ``VecEnvWrapper``, replay is
+        ValueError: the environment is not a goal environment or is inside a ``VecEnvWrapper``, replay is
             prioritized, or an argument is invalid.
     """
 
@@ -88,18 +88,18 @@ class HER(BaseRLModel):
         self.observation_space: Any = None
         self.env: Any = None
         self._layout: GoalLayout | None = None
-        self._goal_env: Any = None  # what the algorithm trains on, vectorized
+        self._goal_env: Any = None  # the environment of the algorithm, a `VecHERGoalEnvWrapper`
         flat = None if env is None else _flat_env(env, kwargs.get("verbose", 0))
         self._wrap(algorithm(policy, flat, *args, **kwargs), flat)
 
-    def _wrap(self, model: OffPolicyRLModel, env: EnvLike | None) -> None:
-        """Takes an algorithm with its environment, flat and vectorized (or None)."""
+    def _wrap(self, model: OffPolicyRLModel, env: VecHERGoalEnvWrapper | None) -> None:
+        """Wraps an algorithm, with its environment (or None)."""
         self.model = model
         model.wrapper = self
         if env is not None:
             self._take_goal_env(env)
 
-    def _take_goal_env(self, env: Any) -> None:
+    def _take_goal_env(self, env: VecHERGoalEnvWrapper) -> None:
         self._goal_env = env
         self.env = env if env.num_envs > 1 else HERGoalEnvWrapper(UnvecWrapper(env.venv))
         self.observation_space, self._layout = env.venv.observation_space, env.layout
@@ -112,7 +112,7 @@ class HER(BaseRLModel):
 
     @property
     def replay_wrapper(self) -> partial[HindsightExperienceReplayWrapper]:
-        """Makes a replay buffer one that relabels goals."""
+        """Wraps a replay buffer in one that relabels goals."""
         return partial(
             HindsightExperienceReplayWrapper,
             n_sampled_goal=self.n_sampled_goal,
@@ -123,14 +123,14 @@ class HER(BaseRLModel):
         )
 
     def __getattr__(self, name: str) -> Any:
-        if name == "model" or name.startswith("__"):  # while this is being built or copied
+        if name == "model" or name.startswith("__"):  # during construction or copying
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self.model, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         object.__setattr__(self if name in self._own else self.model, name, value)
 
-    # ------------------------------------------------------------ what the algorithm does
+    # ------------------------------------------------------------ delegated to the algorithm
     @property
     def acting_policy(self) -> Any:
         return self.model.acting_policy
@@ -147,7 +147,7 @@ class HER(BaseRLModel):
         return self.model.deterministic_actions(*arguments)
 
     def setup_model(self) -> None:
-        """Does nothing: the algorithm builds itself."""
+        """Does nothing: the algorithm builds its own networks."""
 
     def set_random_seed(self, seed: int | None) -> None:
         self.model.set_random_seed(seed)
@@ -199,13 +199,13 @@ class HER(BaseRLModel):
         return self.env
 
     def set_env(self, env: EnvLike | None) -> None:
-        """Replaces the environment. The replay buffer stays, without the episodes that are not over.
+        """Replaces the environment. The replay buffer is kept, without unfinished episodes.
 
         Args:
-            env: a goal environment with the same spaces; any number of them if vectorized.
+            env: a goal environment with the same spaces, single or vectorized.
 
         Raises:
-            ValueError: None, no goal environment, or other spaces.
+            ValueError: it is not a goal environment, or its spaces differ from the model's.
         """
         if env is None:
             self.model.set_env(None)
@@ -215,7 +215,7 @@ class HER(BaseRLModel):
         self.model.set_env(flat)
         self._take_goal_env(flat)
 
-    def _check_layout(self, env: HERGoalEnvWrapper) -> None:
+    def _check_layout(self, env: VecHERGoalEnvWrapper) -> None:
         own, new = self._layout, env.layout
         if own is not None and (own.obs_dim, own.goal_dim) != (new.obs_dim, new.goal_dim):
             raise ValueError(
@@ -227,7 +227,9 @@ class HER(BaseRLModel):
         if not isinstance(observation, dict):
             return observation
         if self._layout is None:
-            raise ValueError("observation: a model without environment does not know how to read a dict")
+            raise ValueError(
+                "observation: a model without an environment takes flat observations only, as it lacks their layout"
+            )
         return self._layout.flatten(observation)
 
     def predict(
@@ -242,10 +244,10 @@ class HER(BaseRLModel):
 
     def action_probability(
         self,
-        observation: Any,
+        observation: ArrayLike,
         state: np.ndarray | None = None,
-        mask: Any = None,
-        actions: Any = None,
+        mask: ArrayLike | None = None,
+        actions: ArrayLike | None = None,
         logp: bool = False,
     ) -> Any:
         """See `BaseRLModel.action_probability`; observations as dicts or flat."""
@@ -291,13 +293,13 @@ class HER(BaseRLModel):
         return her
 
 
-def _flat_env(env: EnvLike | HERGoalEnvWrapper, verbose: int) -> Any:
-    """A goal environment, whatever the user gave, as a vectorized one with flat observations.
+def _flat_env(env: EnvLike | HERGoalEnvWrapper, verbose: int) -> VecHERGoalEnvWrapper:
+    """A goal environment of any kind as a vectorized one with flat observations.
 
     Raises:
-        ValueError: it is not a goal environment, or inside of a wrapper.
+        ValueError: it is not a goal environment, or it is inside a wrapper.
     """
     vec_env = as_vec_env(env.env if isinstance(env, HERGoalEnvWrapper) else env, verbose)
     if isinstance(vec_env, VecEnvWrapper):
-        raise ValueError(f"env: HER takes environments that are not inside of a VecEnvWrapper, not {type(vec_env)}")
-    return HERGoalEnvWrapper(vec_env)
+        raise ValueError(f"env: HER takes environments that are not inside a VecEnvWrapper, not {type(vec_env)}")
+    return VecHERGoalEnvWrapper(vec_env)

@@ -35,17 +35,17 @@ KEY_TO_GOAL_STRATEGY = {strategy.name.lower(): strategy for strategy in GoalSele
 class HindsightExperienceReplayWrapper:
     """A replay buffer to which every episode is added with copies that have other goals.
 
-    Its constructor's defaults are the original's way, to the very draws; `HER` sets the other two.
+    The constructor's defaults reproduce the original, random numbers included; `HER` passes its own.
 
     Args:
-        replay_buffer: the buffer that holds the transitions. What is not defined here is its own.
+        replay_buffer: the buffer that holds the transitions; attributes that are not defined here are read from it.
         n_sampled_goal: k, copies of each transition.
         goal_selection_strategy: where their goals come from.
-        wrapped_env: the environment, which takes observations apart and computes rewards.
+        wrapped_env: the environment, which splits observations into parts and computes rewards.
         relabel_last: the goal achieved by a transition is the one in the observation after it. Without, it is the one
             before: an episode's last observation never gives a goal, and under `FUTURE`, where goals are then those of
             later transitions, the last transition gets no copies.
-        generator: source of the draws; ``np.random`` if None.
+        generator: random generator; ``np.random`` if None.
 
     Raises:
         ValueError: ``n_sampled_goal`` or ``goal_selection_strategy`` is invalid, or the buffer is prioritized.
@@ -68,17 +68,17 @@ class HindsightExperienceReplayWrapper:
                 f"goal_selection_strategy must be one of {list(GoalSelectionStrategy)}, not {goal_selection_strategy!r}"
             )
         if isinstance(replay_buffer, PrioritizedReplayBuffer):
-            raise ValueError("prioritized_replay: hindsight experience replay needs a buffer that draws evenly")
+            raise ValueError("prioritized_replay: hindsight experience replay needs a buffer that samples uniformly")
         self.replay_buffer, self.n_sampled_goal = replay_buffer, n_sampled_goal
         self.goal_selection_strategy, self.relabel_last = goal_selection_strategy, relabel_last
         self.env = wrapped_env
         self._draw: Callable[..., np.ndarray] = np.random.randint if generator is None else generator.integers
         self._episodes: dict[int, list[tuple]] = defaultdict(list)  # transitions so far, by environment
-        # Whether compute_reward does; None while nothing is known. In another process trying it out could do harm.
+        # Whether compute_reward takes batches; None until it is found out. It is not tried in other processes.
         self._takes_batches: bool | None = None if wrapped_env.is_local else False
 
     def __getattr__(self, name: str) -> Any:
-        if name == "replay_buffer" or name.startswith("__"):  # while this is being copied
+        if name == "replay_buffer" or name.startswith("__"):  # during copying
             raise AttributeError(name)
         return getattr(self.replay_buffer, name)
 
@@ -102,7 +102,7 @@ class HindsightExperienceReplayWrapper:
         done: bool,
         info: Mapping[str, Any],
     ) -> None:
-        """Takes one transition; the episode is stored once it is over.
+        """Adds one transition; the episode is stored when it ends.
 
         Args:
             obs_t: flat observation before the step.
@@ -110,7 +110,7 @@ class HindsightExperienceReplayWrapper:
             reward: its reward.
             obs_tp1: flat observation after the step.
             done: whether the episode ended.
-            info: what ``compute_reward`` gets.
+            info: the ``info`` argument of ``compute_reward``.
         """
         obs, actions, rewards, next_obs, dones = (
             np.asarray(x)[np.newaxis] for x in (obs_t, action, reward, obs_tp1, done)
@@ -126,7 +126,7 @@ class HindsightExperienceReplayWrapper:
         done: np.ndarray,
         infos: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Takes one step of N environments, in order; for the arguments see `add`, each with an axis [N] first.
+        """Adds one step of N environments, in order; for the arguments see `add`, each with an axis [N] first.
 
         An episode is also over where ``done`` is false but the info holds a ``terminal_observation``: a time limit that
         counts as no end (``bootstrap_timeouts``).
@@ -200,16 +200,16 @@ class HindsightExperienceReplayWrapper:
         before["desired_goal"] = after["desired_goal"] = goals
         new = self._rewards(after["achieved_goal"], goals, [infos[t] for t in steps], index)
         obs, next_obs = (self.env.convert_dict_to_obs(part) for part in (before, after))
-        if rewards.dtype.kind == "f":  # integers could not hold what another goal gives
+        if rewards.dtype.kind == "f":  # integers could not hold the new rewards
             new = new.astype(rewards.dtype)
         return [obs, actions, new, next_obs, np.zeros_like(dones)]
 
     def _rewards(
         self, achieved: np.ndarray, desired: np.ndarray, infos: list[dict[str, Any]], index: int
     ) -> np.ndarray:
-        """Rewards [B] that environment ``index`` gives; all at once where it can do that.
+        """Rewards [B] of environment ``index``; in one call if its ``compute_reward`` takes batches.
 
-        Whether it can shows when both ways give the same. That is believed as soon as not all rewards are one number.
+        It does if single calls give the same rewards; this is settled once the compared rewards are not all equal.
 
         Raises:
             ValueError: a reward is not finite.
@@ -225,13 +225,13 @@ class HindsightExperienceReplayWrapper:
             if self._takes_batches is None:
                 try:
                     batch = np.asarray(compute(achieved, desired, infos, index), np.float64)
-                except Exception:  # whatever an environment raises that expects a single goal
+                except Exception:  # an environment that expects a single goal may raise anything
                     batch = np.empty(())
                 if batch.shape != rewards.shape or not np.allclose(batch, rewards):
                     self._takes_batches = False
                 else:
                     self._takes_batches = True if np.ptp(rewards) > 0 else None
-                    rewards = batch  # the same, but for rounding
+                    rewards = batch  # equal up to rounding
         if not np.isfinite(rewards).all():
             raise ValueError(f"rewards must be finite, compute_reward() of environment {index} returned {rewards}")
         return rewards

@@ -1,4 +1,4 @@
-"""Goal environments with flat observations, which is how the algorithms take them."""
+"""Goal environments with flat observations, for the algorithms."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, space_kind
 
-KEY_ORDER = list(GOAL_KEYS)  # in flat observations, whatever the order in the space
+KEY_ORDER = list(GOAL_KEYS)  # of flat observations, independent of the order in the space
 
 
 class GoalLayout:
-    """Where observation, achieved goal and desired goal stand in a flat observation.
+    """The layout of observation, achieved goal and desired goal in a flat observation.
 
     Attributes:
         space: space of flat observations: MultiBinary, a float32 Box, or a MultiDiscrete for Discrete parts.
@@ -61,7 +61,7 @@ class GoalLayout:
             ordered = [parts[key] for key in KEY_ORDER]
             self.space = spaces.MultiDiscrete([part.n for part in ordered], start=[part.start for part in ordered])
         else:
-            # Bounds follow the order of the space's keys, not that of flat observations: so do those in old files.
+            # Bounds are in the order of the space's keys, not in that of flat observations, as in legacy files.
             ordered = [parts[key] for key in space.spaces if key in parts]
             low, high = (np.concatenate([getattr(part, name) for part in ordered]) for name in ("low", "high"))
             self.space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
@@ -82,10 +82,10 @@ class GoalLayout:
 
 
 class HERGoalEnvWrapper:
-    """Makes the observations of a goal environment flat: observation, achieved goal, desired goal.
+    """Flattens the observations of a goal environment: observation, achieved goal, desired goal.
 
-    The environment keeps its interface: four values of a step or five, with the axis of environments or without. A
-    vectorized environment becomes a `VecHERGoalEnvWrapper`, which is a ``VecEnv``.
+    The interface of the environment is kept: a step returns four or five values, with or without the axis of
+    environments. A vectorized environment becomes a `VecHERGoalEnvWrapper`, which is a ``VecEnv``.
 
     Attributes:
         env: the goal environment.
@@ -97,7 +97,7 @@ class HERGoalEnvWrapper:
             ``compute_reward(achieved_goal, desired_goal, info)``; single or vectorized.
 
     Raises:
-        ValueError: it is not a goal environment, or its observations cannot be made flat.
+        ValueError: it is not a goal environment, or its observations cannot be flattened.
         NotImplementedError: its spaces are of a kind that is not supported.
     """
 
@@ -115,16 +115,16 @@ class HERGoalEnvWrapper:
         self.metadata = env.metadata
         self._next_seed: int | None = None
         self._single = None if isinstance(env, VecEnv) else ensure_gymnasium(env)
-        if not self._ask("has_wrapper_attr", "compute_reward"):
+        if not self._call("has_wrapper_attr", "compute_reward"):
             raise ValueError(f"env must be a goal environment, but it has no method compute_reward: {env}")
 
     @property
     def is_local(self) -> bool:
-        """Whether a call of the environment is a mere call, in this process."""
+        """Whether the environment is in this process."""
         return self._single is not None or isinstance(self.env.unwrapped, DummyVecEnv)
 
     def convert_dict_to_obs(self, obs_dict: Mapping[str, Any]) -> np.ndarray:
-        """Makes an observation flat.
+        """Flattens an observation.
 
         Args:
             obs_dict: the three parts, of one observation or of a batch.
@@ -135,10 +135,10 @@ class HERGoalEnvWrapper:
         return self.layout.flatten(obs_dict)
 
     def convert_obs_to_dict(self, observations: np.ndarray) -> OrderedDict[str, Any]:
-        """Takes a flat observation, [D] or [B, D], apart again."""
+        """Splits a flat observation, [D] or [B, D], into its parts."""
         return self.layout.split(observations)
 
-    def step(self, action: Any) -> tuple:
+    def step(self, action: ArrayLike) -> tuple:
         """A step of the environment: what it returns, with flat observations."""
         obs, *rest, info = self.env.step(action)
         return self.convert_dict_to_obs(obs), *rest, self._flat_info(info)
@@ -154,10 +154,10 @@ class HERGoalEnvWrapper:
         """Starts an episode.
 
         Args:
-            kwargs: what the environment's ``reset`` takes.
+            kwargs: arguments of the environment's ``reset``.
 
         Returns:
-            The flat observation, with info where the environment gives it.
+            The flat observation, and the info if the environment returns one.
         """
         if self._next_seed is not None:
             kwargs.setdefault("seed", self._next_seed)
@@ -170,15 +170,15 @@ class HERGoalEnvWrapper:
     def compute_reward(
         self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Mapping[str, Any], index: int = 0
     ) -> Any:
-        """The reward that the environment gives for an achieved goal when another was desired.
+        """The environment's reward for an achieved goal, given a desired one.
 
         Args:
             achieved_goal: a goal, or a batch of them if the environment takes that.
             desired_goal: the same.
             info: what the environment returned at that step.
-            index: which of several environments to ask.
+            index: index of the environment, if it is vectorized.
         """
-        return self._ask("compute_reward", achieved_goal, desired_goal, info, index=index)
+        return self._call("compute_reward", achieved_goal, desired_goal, info, index=index)
 
     def render(self, mode: str = "human") -> Any:
         """Renders the environment."""
@@ -188,7 +188,7 @@ class HERGoalEnvWrapper:
         """Closes the environment."""
         self.env.close()
 
-    def _ask(self, method: str, *arguments: Any, index: int = 0) -> Any:
+    def _call(self, method: str, *arguments: object, index: int = 0) -> Any:
         if self._single is not None:
             return self._single.get_wrapper_attr(method)(*arguments)
         return self.env.env_method(method, *arguments, indices=index)[0]

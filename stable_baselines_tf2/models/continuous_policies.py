@@ -99,7 +99,7 @@ class ContinuousPolicy(BasePolicy):
     def build(self, input_shape: object = None) -> None:
         """Creates the variables, by one pass over a row of zeros."""
         with self._named.active():
-            self.build_networks(self.preprocessor.tensor(self._example), tf.zeros((1, self.n_actions)))
+            self.build_networks(self.preprocessor.tensor(self.example_obs), tf.zeros((1, self.n_actions)))
 
     def call(self, obs: Tensor) -> Tensor:
         """`actor_outputs` for raw observations [B, …]."""

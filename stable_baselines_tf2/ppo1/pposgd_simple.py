@@ -1,7 +1,7 @@
-"""Proximal policy optimization (Schulman et al. 2017, https://arxiv.org/abs/1707.06347), in several processes of MPI.
+"""Proximal policy optimization (Schulman et al. 2017, https://arxiv.org/abs/1707.06347), with MPI workers.
 
-Each update plays ``timesteps_per_actorbatch`` steps and takes ``optim_epochs`` passes over them, in minibatches of
-``optim_batchsize`` rows, with Adam on L = L_clip - c · H + L_value. One more pass measures the losses. All of this is
+Each update collects ``timesteps_per_actorbatch`` steps and makes ``optim_epochs`` passes over them, in minibatches of
+``optim_batchsize`` rows, with Adam on L = L_clip - c · H + L_value. One more pass evaluates the losses. All of this is
 one compiled call.
 """
 
@@ -39,21 +39,21 @@ SCHEDULES = ("constant", "linear")
 
 
 class PPO1(ParallelActorCriticRLModel):
-    """Proximal policy optimization; under MPI, all processes train one model.
+    """Proximal policy optimization; under MPI, all workers train one model.
 
     Args:
         policy: an actor-critic policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        timesteps_per_actorbatch: environment steps for each update, over all environments of this process.
-        clip_param: ε of the clipping.
+        timesteps_per_actorbatch: environment steps for each update, over all environments of this MPI worker.
+        clip_param: clip range ε of the probability ratio.
         entcoeff: weight of the entropy in the loss.
         optim_epochs: passes over a batch.
         optim_stepsize: Adam's learning rate.
         optim_batchsize: rows of a minibatch; None or 0 for the whole batch.
         lam: λ of generalized advantage estimation.
         adam_epsilon: Adam's epsilon.
-        schedule: how learning rate and ε change over the training: ``"constant"``, or ``"linear"`` towards 0.
+        schedule: schedule of the learning rate and ε: ``"constant"``, or ``"linear"`` towards 0.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.
@@ -188,7 +188,7 @@ class PPO1(ParallelActorCriticRLModel):
             )
             return vector, state._replace(moments=moments), statistics
 
-        def measure(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
+        def evaluate(vector: Tensor, state: TrainingState, batch: Batch) -> PhaseResult:
             return vector, state, self.loss(vector, batch | {"clip": clip})[1]
 
         def run(step: Step, chosen: slice) -> PhaseResult:
@@ -196,7 +196,7 @@ class PPO1(ParallelActorCriticRLModel):
 
         n_training = rows.shape[0] // (self.optim_epochs + 1) * self.optim_epochs
         vector, state, training_losses = run(step, slice(0, n_training))
-        _, _, final_losses = run(measure, slice(n_training, None))
+        _, _, final_losses = run(evaluate, slice(n_training, None))
         final = allreduce_mean_tensor(tf.stack([final_losses[name] for name in self.loss_names]))  # [5, K]
         return (
             vector,
@@ -228,8 +228,8 @@ class PPO1(ParallelActorCriticRLModel):
         Args:
             batch: obs, actions, advantages, returns [B, …]; with a recurrent policy also starts [B], states [S, 2H] and
                 chunk_states [C, 2H].
-            minibatches: of ``optim_epochs`` passes that train and one that measures.
-            multiplier: of the learning rate and of ε.
+            minibatches: of ``optim_epochs`` passes that train and one that evaluates.
+            multiplier: factor of the learning rate and of ε.
 
         Returns:
             The losses of ``loss_names`` for each minibatch, [K].

@@ -1,6 +1,6 @@
 """Proximal policy optimization with a clipped objective (Schulman et al. 2017, https://arxiv.org/abs/1707.06347).
 
-Each update collects ``n_steps`` steps of every environment and takes ``noptepochs`` passes over them, in
+Each update collects ``n_steps`` steps of every environment and makes ``noptepochs`` passes over them, in
 ``nminibatches`` minibatches each. All these gradient steps are one compiled call. Recurrent policies train on whole
 sequences: a minibatch then holds some of the environments.
 """
@@ -46,15 +46,15 @@ class PPO2(ActorCriticRLModel):
         gamma: discount γ.
         n_steps: steps of each environment in a rollout.
         ent_coef: weight of the entropy in the loss.
-        learning_rate: Adam's learning rate, or a function of the fraction of training that remains.
+        learning_rate: Adam's learning rate, or a function of the remaining progress (from 1 to 0).
         vf_coef: weight of the value loss.
         max_grad_norm: maximum gradient norm (global clipping); None disables it.
         lam: λ of generalized advantage estimation.
         nminibatches: minibatches in each pass; with a recurrent policy the number of environments must be a multiple of
             it.
         noptepochs: passes over a rollout.
-        cliprange: ε of the policy's clipping, or a function as above.
-        cliprange_vf: the same for the value function: None uses ``cliprange``, a negative number switches it off.
+        cliprange: clip range ε of the probability ratio, or a function as above.
+        cliprange_vf: the same for the value function: None uses ``cliprange``, a negative number disables it.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
         _init_setup_model: build the networks in the constructor.
@@ -221,8 +221,8 @@ class PPO2(ActorCriticRLModel):
             rows: minibatches, [K, M].
             sequences: their environments, [K, S].
             learning_rate: learning rate.
-            cliprange: ε.
-            cliprange_vf: ε of the value function.
+            cliprange: clip range ε.
+            cliprange_vf: clip range of the value function.
         """
         if not self._clips_values:
             cliprange_vf = -1.0

@@ -1,9 +1,9 @@
-"""Policies of SAC: a stochastic actor, two critics of actions and one of states."""
+"""Policies of SAC: a stochastic actor, two action-value networks and a state-value network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from stable_baselines_tf2.common.policies import ActFun, nature_cnn, register_policy
 from stable_baselines_tf2.common.tf_layers import dense
 from stable_baselines_tf2.core.naming import variable_scope
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import (
     CnnVariant,
     ContinuousPolicy,
@@ -21,8 +22,7 @@ from stable_baselines_tf2.models.continuous_policies import (
     MlpVariant,
 )
 
-Tensor = Any
-EPS = 1e-6  # keeps quotients and logarithms finite
+EPS = 1e-6  # keeps divisions and logarithms finite
 LOG_STD_MAX = 2
 LOG_STD_MIN = -20
 
@@ -45,7 +45,7 @@ def gaussian_entropy(log_std: Tensor) -> Tensor:
 
 
 def clip_but_pass_gradient(input_: Tensor, lower: float = -1.0, upper: float = 1.0) -> Tensor:
-    """Clips values, but lets gradients through where they are out of bounds."""
+    """Clips values, but passes gradients where they are out of bounds (straight-through)."""
     return input_ + tf.stop_gradient(tf.clip_by_value(input_, lower, upper) - input_)
 
 
@@ -67,8 +67,8 @@ def apply_squashing_func(mu_: Tensor, pi_: Tensor, logp_pi: Tensor) -> tuple[Ten
 class SACPolicy(ContinuousPolicy):
     """A stochastic actor whose standard deviations depend on the observation, and critics.
 
-    For networks of your own override `gaussian` and `make_critics`. The policy named ``target`` has only the critic of
-    states.
+    For networks of your own override `gaussian` and `make_critics`. The policy named ``target`` has the state-value
+    network only.
     """
 
     def gaussian(self, processed_obs: Tensor, scope: str = "pi") -> tuple[Tensor, Tensor]:
@@ -167,7 +167,7 @@ class SACPolicy(ContinuousPolicy):
         return outputs[:, : self.n_actions], self._std(outputs)
 
     def _std(self, outputs: np.ndarray) -> np.ndarray:
-        # The NumPy mirror gives logarithms as they leave their layer. (np.clip would take as long as the layer.)
+        # The network in NumPy does not clip the logarithms. (np.clip would take as long as the layer.)
         return np.exp(np.minimum(np.maximum(outputs[:, self.n_actions :], LOG_STD_MIN), LOG_STD_MAX))
 
 

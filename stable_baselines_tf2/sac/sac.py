@@ -1,4 +1,4 @@
-"""Soft actor-critic (Haarnoja et al. 2018, https://arxiv.org/abs/1801.01290), with a network for the value of states.
+"""Soft actor-critic (Haarnoja et al. 2018, https://arxiv.org/abs/1801.01290), with a state-value network.
 
 Each gradient step works on a batch (s, a, r, s') from the replay buffer and on actions ã, drawn from the policy at s,
 with log-density log π. It lowers
@@ -7,9 +7,9 @@ with log-density log π. It lowers
 - ½ (V(s) - [min_i Q_i(s, ã) - α log π])²;
 - α log π - Q_1(s, ã) for the actor;
 - -log α (log π + H) for the entropy coefficient α, if it is learned (https://arxiv.org/abs/1812.05905), where H is the
-  entropy that the policy shall have.
+  target entropy.
 
-All four see the weights from before the step. Every ``target_update_interval`` steps V' follows V:
+All four see the weights from before the step. Every ``target_update_interval`` steps a soft update moves V' towards V:
 θ' <- (1 - τ) θ' + τ θ. As in Stable Baselines 2, each V(s) is compared with the entropy terms α log π of all actions of
 the batch, unless ``corrected_value_target`` is set.
 """
@@ -53,8 +53,8 @@ class SAC(ContinuousControlModel):
             on.
         target_update_interval: gradient steps between two updates of the target network.
         gradient_steps: gradient steps in each phase.
-        target_entropy: the entropy H that a learned α aims at; ``"auto"`` for minus the number of action components.
-        action_noise: noise on actions, for exploration beyond that of the policy.
+        target_entropy: target entropy H of a learned α; ``"auto"`` for minus the number of action components.
+        action_noise: noise added to actions for exploration; None disables it.
         random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
@@ -175,7 +175,7 @@ class SAC(ContinuousControlModel):
             self.extra_parameters = {"log_ent_coef": log_ent_coef[0]}
         self.all_parameters = JoinedParameters(self.policy_tf.params, *log_ent_coef, targets)
         self.target_params = targets.variables
-        # One Adam does for actor, critics and α: they step together and share its learning rate.
+        # Actor, critics and α share one Adam, as they share the learning rate and step together.
         self.optimizer = Adam()
         self.moments = self.optimizer.initial_state(sum(self.trainable.sizes) + learned)
 
@@ -223,7 +223,7 @@ class SAC(ContinuousControlModel):
             mean, log_std = policy.gaussian(processed)
             q1, q2, value = map(_column, policy.make_critics(processed, batch["actions"]))
         _, actions, logp = policy.squashed(mean, log_std, batch["noise"])
-        # The actor's loss shall move the actor alone.
+        # The actor's loss has no gradient with respect to the critics.
         with policy.using(tf.stop_gradient(actor), tf.stop_gradient(critics)):
             q1_pi, q2_pi = map(_column, policy.make_critics(processed, actions, create_vf=False)[:2])
         learned = log_ent_coef is not None
@@ -264,11 +264,11 @@ class SAC(ContinuousControlModel):
 
 
 def _column(values: Tensor) -> Tensor:
-    """[B, 1] to [B]; that of a slice would be the slower gradient."""
+    """[B, 1] to [B]; a slice would have a slower gradient."""
     return tf.reshape(values, (-1,))
 
 
-def _number(name: str, value: Any, others: str) -> float:
+def _number(name: str, value: str | float, others: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -11,6 +9,7 @@ from numpy.typing import ArrayLike
 from stable_baselines_tf2.common.policies import register_policy
 from stable_baselines_tf2.common.tf_layers import dense
 from stable_baselines_tf2.core.naming import variable_scope
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import (
     CnnVariant,
     ContinuousPolicy,
@@ -18,8 +17,6 @@ from stable_baselines_tf2.models.continuous_policies import (
     LayerNormVariant,
     MlpVariant,
 )
-
-Tensor = Any
 
 
 class TD3Policy(ContinuousPolicy):

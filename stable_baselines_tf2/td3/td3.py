@@ -2,8 +2,8 @@
 
 Each gradient step lowers the squared errors of two critics, Q_i(s, a) - [r + γ (1 - done) min_j Q'_j(s', a')], over a
 batch from the replay buffer. The next action a' = clip(π'(s') + clip(ε, ±c), ±1), ε ~ N(0, σ²), is that of the
-target actor, with noise. Every ``policy_delay`` steps, a step on the actor then raises Q_1(s, π(s)), and the target
-networks follow: θ' <- (1 - τ) θ' + τ θ.
+target actor, with noise. Every ``policy_delay`` steps, a step on the actor then raises Q_1(s, π(s)), and a soft update
+moves the target networks: θ' <- (1 - τ) θ' + τ θ.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACTOR, CRITICS = Adam(name="adam_actor"), Adam(name="adam_critics")
 
 
 class PolicyUpdates(enum.Enum):
-    """Which gradient steps of a training phase update the policy; only for `SOME` is a condition compiled."""
+    """Which gradient steps of a training phase update the policy; a condition is compiled for `SOME` only."""
 
     ALL = enum.auto()
     NONE = enum.auto()
@@ -58,9 +58,9 @@ class TD3(ContinuousControlModel):
         batch_size: transitions in each gradient step.
         tau: soft-update (Polyak) coefficient τ of the target networks.
         policy_delay: gradient steps of the critics for each one of the actor.
-        action_noise: noise on actions, for exploration.
-        target_policy_noise: standard deviation σ of the noise on next actions.
-        target_noise_clip: largest such noise c.
+        action_noise: noise added to actions for exploration; None disables it.
+        target_policy_noise: standard deviation σ of the noise added to target actions.
+        target_noise_clip: c, at which this noise is clipped.
         random_exploration: probability of a uniformly random action.
         verbose: 0 prints nothing, 1 training tables, 2 more.
         tensorboard_log: folder of TensorBoard logs; None disables them.
@@ -201,7 +201,7 @@ class TD3(ContinuousControlModel):
             loss = q1_loss + q2_loss
         critics, moments = CRITICS.step(critics, tape.gradient(loss, critics), state.moments, rate)
 
-        def improve_the_policy() -> tuple[Tensor, State, Tensor, Tensor]:
+        def update_policy() -> tuple[Tensor, State, Tensor, Tensor]:
             with tf.GradientTape() as tape:
                 tape.watch(actor)
                 with policy.using(actor, critics):
@@ -211,13 +211,13 @@ class TD3(ContinuousControlModel):
             vector = tf.concat([improved, critics], 0)
             return vector, both, polyak_average(target, vector, self.tau), loss
 
-        def leave_it() -> tuple[Tensor, State, Tensor, Tensor]:
+        def keep_policy() -> tuple[Tensor, State, Tensor, Tensor]:
             return tf.concat([actor, critics], 0), moments, target, tf.constant(0.0)
 
         if variant is PolicyUpdates.SOME:
-            vector, moments, target, policy_loss = tf.cond(batch["update_policy"], improve_the_policy, leave_it)
+            vector, moments, target, policy_loss = tf.cond(batch["update_policy"], update_policy, keep_policy)
         else:
-            vector, moments, target, policy_loss = improve_the_policy() if variant is PolicyUpdates.ALL else leave_it()
+            vector, moments, target, policy_loss = update_policy() if variant is PolicyUpdates.ALL else keep_policy()
         statistics = {"qf1_loss": q1_loss, "qf2_loss": q2_loss, "policy_loss": policy_loss}
         return vector, state._replace(moments=moments, targets={"target": target}), statistics
 

@@ -1,6 +1,6 @@
 """Trust region policy optimization (Schulman et al. 2015, https://arxiv.org/abs/1502.05477).
 
-Each update plays ``timesteps_per_batch`` steps, takes one natural-gradient step on E[π/π_old · A] + c · H that keeps
+Each update collects ``timesteps_per_batch`` steps, takes one natural-gradient step on E[π/π_old · A] + c · H that keeps
 E[KL(π_old ‖ π)] within ``max_kl``, and fits the value function to TD(λ) returns by minibatches of Adam. All of this is
 one compiled call. Fisher-vector products use every fifth row of the batch.
 """
@@ -39,22 +39,22 @@ from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriti
 from stable_baselines_tf2.models.training import Training
 
 VALUE_BATCH = 128  # rows of the value function's minibatches
-FISHER_STRIDE = 5  # one row in so many goes into Fisher-vector products
+FISHER_STRIDE = 5  # Fisher-vector products use every fifth row
 
 
 class TRPO(ParallelActorCriticRLModel):
-    """Trust region policy optimization; under MPI, all processes train one model.
+    """Trust region policy optimization; under MPI, all workers train one model.
 
     Args:
         policy: an actor-critic policy or its name.
         env: environment, vectorized environment, or id; None for a model that is loaded.
         gamma: discount γ.
-        timesteps_per_batch: environment steps for each update, over all environments of this process.
-        max_kl: largest mean Kullback-Leibler divergence between the old policy and the new one.
-        cg_iters: iterations of conjugate gradients.
+        timesteps_per_batch: environment steps for each update, over all environments of this MPI worker.
+        max_kl: maximum mean Kullback-Leibler divergence between the old policy and the new one.
+        cg_iters: iterations of the conjugate gradient method.
         lam: λ of generalized advantage estimation.
         entcoeff: weight of the entropy in the objective.
-        cg_damping: multiple of the identity that is added to the Fisher matrix.
+        cg_damping: damping: multiple of the identity that is added to the Fisher matrix.
         vf_stepsize: Adam's learning rate for the value function.
         vf_iters: passes over a batch for the value function.
         verbose: 0 prints nothing, 1 training tables, 2 more.
@@ -151,16 +151,16 @@ class TRPO(ParallelActorCriticRLModel):
             check_number(name, getattr(self, name), 0.0)
         if self.timesteps_per_batch < VALUE_BATCH and n_envs is not None:
             warnings.warn(
-                f"timesteps_per_batch={self.timesteps_per_batch}: the value function learns from full minibatches of "
-                f"{VALUE_BATCH} steps only, so it will not learn",
+                f"timesteps_per_batch={self.timesteps_per_batch}: the value function is trained on full minibatches "
+                f"of {VALUE_BATCH} steps only, so it will not learn",
                 stacklevel=3,
             )
 
     def build_networks(self) -> None:
-        """The policy before the last update, of which only the weights matter."""
+        """Creates the weights of the policy before the last update, which files hold."""
         with keras.name_scope("oldpi"):
             old_policy = self.make_policy()
-            old_policy._setup_init()  # within the name scope, where a custom policy has not done so
+            old_policy.ensure_built()  # within the name scope, where a custom policy has not done so
         self._old_weights = old_policy.params
         self.all_parameters = JoinedParameters(self.train_model.params, self._old_weights)
 

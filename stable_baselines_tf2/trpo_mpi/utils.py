@@ -1,4 +1,4 @@
-"""Segments of experience, for programs that collect their own."""
+"""Advantages and returns of segments, for programs that collect their own."""
 
 from __future__ import annotations
 

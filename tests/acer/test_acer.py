@@ -44,7 +44,7 @@ def test_defaults():
     assert (model.buffer_size, model.replay_ratio, model.replay_start) == (5000, 4, 1000)
     assert (model.correction_term, model.trust_region, model.n_cpu_tf_sess) == (10.0, True, 1)
     assert model.replay_buffer.size == 250 and model.replay_buffer.n_env == 2
-    with pytest.warns(DeprecationWarning, match="num_procs is outdated"):
+    with pytest.warns(DeprecationWarning, match="num_procs is deprecated"):
         assert ACER("MlpPolicy", None, num_procs=1, _init_setup_model=False, n_cpu_tf_sess=2).n_cpu_tf_sess == 1
 
 
@@ -273,7 +273,7 @@ def test_the_buffer_belongs_to_the_environments(tmp_path):
     content = io.BytesIO()
     model.save(content)
     without = ACER.load(io.BytesIO(content.getvalue()))
-    with pytest.raises(ValueError, match="env: the size of the replay buffer depends on the environments"):
+    with pytest.raises(ValueError, match="env: the size of the replay buffer depends on the number of environments"):
         without.load_replay_buffer(tmp_path / "buffer")
     with pytest.raises(ValueError, match="no replay buffer before it has an environment"):
         without.save_replay_buffer(tmp_path / "other")

@@ -59,7 +59,7 @@ def compare(policy, batch=5):
     for _step in range(3):
         obs = np.stack([policy.ob_space.sample() for _ in range(batch)])
         mask = rng.random(batch) < 0.4
-        outputs = policy.actor(*policy._inputs(obs, state, mask))
+        outputs = policy.actor(*policy.network_inputs(obs, state, mask))
         given = ()
         if policy.recurrent:
             state = np.zeros((batch, 2 * policy.n_lstm), np.float32) if state is None else state
@@ -117,7 +117,7 @@ def test_other_activations_act_through_tensorflow(act_fun):
     assert isinstance(policy.actor, CompiledActor)
     obs = np.array([[0.1, -0.2, 0.3], [1, -1, 0]], np.float32)
     expected = policy(tf.constant(obs))
-    outputs = policy.actor(*policy._inputs(obs, None, None))
+    outputs = policy.actor(*policy.network_inputs(obs, None, None))
     np.testing.assert_allclose(outputs.flat, expected.distribution.flatparam(), atol=1e-6)
     np.testing.assert_allclose(outputs.value, expected.value, atol=1e-6)
 

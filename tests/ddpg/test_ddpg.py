@@ -432,7 +432,7 @@ def test_no_distribution():
 
 
 def test_outdated_arguments():
-    with pytest.warns(DeprecationWarning, match="memory_limit is outdated"):
+    with pytest.warns(DeprecationWarning, match="memory_limit is deprecated"):
         assert make(memory_limit=50).replay_buffer.buffer_size == 50
     with pytest.warns(DeprecationWarning, match="memory_policy is ignored"):
         make(memory_policy=object)

@@ -129,7 +129,7 @@ def test_hostile_files_run_nothing(tmp_path):
     ("change", "message"),
     [
         ({"obs": None}, "lacks obs"),
-        ({"actions": np.zeros((11, 1))}, "as many rows"),
+        ({"actions": np.zeros((11, 1))}, "the same number of rows"),
         ({key: np.zeros((0, 1)) for key in ("obs", "actions", "episode_starts")}, "at least one"),
         ({"obs": np.full((12, 2), np.nan)}, "finite, but row 0"),
         ({"episode_starts": np.zeros(12, bool)}, "begin with the start"),

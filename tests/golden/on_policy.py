@@ -48,7 +48,7 @@ def _forward(
     noise = _unscramble_noise(inputs)
     recurrent = {"state": state, "mask": mask} if policy.recurrent else {}
     acted, value, new_state, neglogp = policy.step(obs, **recurrent, noise=noise)
-    outputs = policy.actor(*policy._inputs(obs, state, mask))
+    outputs = policy.actor(*policy.network_inputs(obs, state, mask))
     tensors = policy.with_weights(
         policy.params.vector,
         tf.constant(obs),

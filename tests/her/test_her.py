@@ -429,7 +429,7 @@ def test_going_on_with_files_of_the_original(name, settings):
     [
         (dict(env="CartPole-v1"), ValueError, "env must be a goal environment, its observation space a Dict"),
         (dict(env=5), TypeError, "env must be an environment"),
-        (dict(env=VecNormalize(HERGoalEnvWrapper(bits(n_envs=1)))), ValueError, "not inside of a VecEnvWrapper"),
+        (dict(env=VecNormalize(HERGoalEnvWrapper(bits(n_envs=1)))), ValueError, "not inside a VecEnvWrapper"),
         (dict(goal_selection_strategy="past"), ValueError, "must be one of future, final, episode, random, not 'past'"),
         (dict(goal_selection_strategy=3), ValueError, "goal_selection_strategy must be one of"),
         (dict(n_sampled_goal=-1), ValueError, "n_sampled_goal must be an integer of at least 0"),

@@ -1,1 +1,1 @@
-"""What an expert did: recording it, and handing it out in minibatches."""
+"""Expert trajectories: recording, and minibatches."""

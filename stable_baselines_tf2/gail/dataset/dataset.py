@@ -1,4 +1,4 @@
-"""What an expert did, in minibatches for behaviour cloning and adversarial imitation."""
+"""Expert trajectories, in minibatches for behaviour cloning and adversarial imitation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stable_baselines_tf2.core.optional import require
 
 Batch = tuple[np.ndarray, np.ndarray]
 KEYS = ("obs", "actions", "episode_returns", "episode_starts")
-LARGEST = 2**30  # bytes to which a file of expert data may always unfold; observations compress well
+LARGEST = 2**30  # bytes that a file of expert data may always decompress to; observations compress well
 BACKENDS = ("threading", "sequential", "multiprocessing", "loky")
 
 
@@ -34,16 +34,16 @@ class ExpertDataset:
     Args:
         expert_path: an ``.npz`` file with the data.
         traj_data: the data themselves, by name; one of the two must be given.
-        train_fraction: share of the steps in the training set, between 0 and 1; the others are for validation.
+        train_fraction: fraction of the steps in the training set; the others are for validation.
         batch_size: steps in a minibatch of behaviour cloning.
         traj_limitation: use only that many episodes; all if -1.
-        randomize: shuffle the minibatches anew in each pass.
+        randomize: shuffle the steps before each pass.
         verbose: 1 logs how much data there is.
-        sequential_preprocessing: prepare each minibatch when it is asked for, instead of ahead in a thread.
+        sequential_preprocessing: prepare each minibatch on demand, instead of ahead in a thread.
 
     Raises:
-        ValueError: both sources are given or none is, the data lack an array, are empty, contradict each other or are
-            not finite, the file is damaged or holds what may not be read, or an argument is invalid.
+        ValueError: both sources are given or neither is, the data lack an array, are empty, contradict each other or
+            are not finite, the file is damaged or holds forbidden objects, or an argument is invalid.
         FileNotFoundError: there is no such file.
     """
 
@@ -123,14 +123,14 @@ class ExpertDataset:
             Observations and actions, [B, …].
 
         Raises:
-            ValueError: an unknown split, or none is prepared.
+            ValueError: an unknown split, or one that is not available.
         """
         loaders = {None: self.dataloader, "train": self.train_loader, "val": self.val_loader}
         if split not in loaders:
             raise ValueError(f'split must be "train", "val" or None, not {split!r}')
         loader = loaders[split]
         if loader is None:
-            raise ValueError("split: there is no such data before init_dataloader(), nor after unpickling")
+            raise ValueError("split: these data are not available before init_dataloader(), nor after unpickling")
         if loader.process is None:
             loader.start_process()
         try:
@@ -168,19 +168,19 @@ class DataLoader:
     Every pass gives `len` minibatches and then ends the iteration; the next one follows.
 
     Args:
-        indices: the rows to hand out.
+        indices: the rows to use.
         observations: all observations, or paths of images.
         actions: all actions.
         batch_size: rows in a minibatch.
-        n_workers: how many images are read at the same time.
+        n_workers: number of images that are read at the same time.
         infinite_loop: False: there is only one pass.
-        max_queue_len: how many minibatches are prepared ahead.
-        shuffle: put the rows into a new order before each pass.
-        start_process: begin at once to prepare ahead; otherwise `start_process` does.
-        backend: what reads images with several workers: ``"threading"`` or ``"multiprocessing"`` (also ``"loky"``);
+        max_queue_len: number of minibatches that are prepared ahead.
+        shuffle: shuffle the rows before each pass.
+        start_process: start to prepare minibatches ahead in the constructor; otherwise `start_process` does.
+        backend: how several workers read images: ``"threading"`` or ``"multiprocessing"`` (also ``"loky"``);
             ``"sequential"`` reads one after the other.
-        sequential: prepare each minibatch when it is asked for, without a thread.
-        partial_minibatch: end each pass with a smaller minibatch where the rows do not come out even.
+        sequential: prepare each minibatch on demand, without a thread.
+        partial_minibatch: end each pass with a smaller minibatch if the rows do not divide evenly.
         seed: seed of the shuffling; drawn from ``np.random`` if None.
 
     Raises:
@@ -229,10 +229,10 @@ class DataLoader:
             self.start_process()
 
     def start_process(self) -> None:
-        """Begins to prepare minibatches ahead; does nothing if ``sequential``."""
+        """Starts to prepare minibatches ahead; does nothing if ``sequential``."""
         if self.sequential or self.process is not None:
             return
-        # The thread must not know this object, whose end is to end the thread.
+        # The thread must hold no reference to this object, whose deletion stops the thread.
         arguments = (self._minibatches, self._queue, self._stop, self.infinite_loop, self.n_workers, self.backend)
         self.process = threading.Thread(target=_prepare, args=arguments, daemon=True)
         self.process.start()
@@ -298,7 +298,7 @@ class _Minibatches:
         self._rows, self._observations, self._actions = np.array(rows), observations, actions
         self.minibatch_size, self._n_minibatches, self._generator = batch_size, n_minibatches, generator
         self.are_images = isinstance(observations[0], str)
-        self.map: Callable[..., Iterable[np.ndarray]] = map  # what reads the images
+        self.map: Callable[..., Iterable[np.ndarray]] = map  # applies `read_image`
 
     def __iter__(self) -> Iterator[Batch]:
         if self._generator is not None:
@@ -339,7 +339,7 @@ def _prepare(
                     if not put(batch):
                         return
                 goes_on = put(None) and infinite_loop
-    except BaseException as error:  # raised again where a minibatch is awaited
+    except BaseException as error:  # raised again by `DataLoader.__next__`
         put(error)
 
 
@@ -363,12 +363,12 @@ def read_image(path: str) -> np.ndarray:
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
-    """[N, …] to [N, n], as scripts know the data of an `ExpertDataset`."""
+    """[N, …] to [N, n], the layout that scripts expect of an `ExpertDataset`."""
     return array.reshape(len(array), -1) if array.ndim > 2 else array
 
 
 def _checked(data: Mapping[str, Any], source: str) -> dict[str, np.ndarray]:
-    """The arrays that count, after a look at them."""
+    """The arrays that are used, after validation."""
     missing = [key for key in KEYS if key not in data]
     if missing:
         raise ValueError(f"{source} lacks {', '.join(missing)}; expert data are {', '.join(KEYS)}")
@@ -377,7 +377,9 @@ def _checked(data: Mapping[str, Any], source: str) -> dict[str, np.ndarray]:
     arrays["episode_returns"] = arrays["episode_returns"].ravel()
     lengths = {key: len(arrays[key]) for key in ("obs", "actions", "episode_starts")}
     if len(set(lengths.values())) != 1 or not lengths["obs"]:
-        raise ValueError(f"{source} must hold as many rows of each kind, and at least one, but it has {lengths}")
+        raise ValueError(
+            f"{source} must hold the same number of rows of each kind, and at least one, but it has {lengths}"
+        )
     if not arrays["episode_starts"][0]:
         raise ValueError(f"episode_starts in {source} must begin with the start of an episode")
     n_starts, n_returns = int(arrays["episode_starts"].sum()), len(arrays["episode_returns"])

@@ -1,4 +1,4 @@
-"""Recording what an expert does."""
+"""Recording expert trajectories."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def generate_expert_traj(
         save_path: file to write, without ``.npz``; None writes nothing.
         env: the environment; the model's own if None. Of several environments only the first is recorded. It is closed
             at the end.
-        n_timesteps: environment steps to train the model for before.
+        n_timesteps: environment steps for which the model is trained first.
         n_episodes: number of episodes to record.
         image_folder: folder of the images, in that of ``save_path``.
 
@@ -55,7 +55,7 @@ def generate_expert_traj(
         raise ValueError(f"n_episodes must be at least 1, not {n_episodes!r}")
     env = model.get_env() if env is None and is_model else env
     if env is None:
-        raise ValueError("env: the model has none, so one must be given")
+        raise ValueError("env: the model has no environment, so one must be given")
     single = isinstance(env, UnvecWrapper) or not isinstance(env, VecEnv)
     venv = as_vec_env(env)
     if venv.num_envs > 1:
@@ -79,7 +79,7 @@ def generate_expert_traj(
             taken, state = model.predict(obs, state=state, mask=np.full(venv.num_envs, start))
         else:
             taken = [model(obs[0])] if single else model(obs)
-        # Some environments write on their last observation: keep a copy.
+        # Some environments reuse the array of an observation: keep a copy.
         observations.append(np.array(obs[0]) if recorder is None else recorder(obs[0], len(observations)))
         obs, reward, dones, _ = venv.step(taken)
         actions.append(np.array(taken[0]))
@@ -106,16 +106,16 @@ def generate_expert_traj(
     return data
 
 
-def _rows(values: list[np.ndarray], space: Any) -> np.ndarray:
+def _rows(values: list[np.ndarray], space: gymnasium.Space) -> np.ndarray:
     """[N, …], of a Discrete space [N, 1]."""
-    return np.array(values).reshape(-1, *(space.shape if is_box(space) else (1,)))
+    return np.array(values).reshape(-1, *((space.shape or ()) if is_box(space) else (1,)))
 
 
 def _image_recorder(
-    space: Any, save_path: str | os.PathLike | None, image_folder: str
+    space: gymnasium.Space, save_path: str | os.PathLike | None, image_folder: str
 ) -> Callable[[np.ndarray, int], str] | None:
-    """What writes an observation with its number to an image file and gives its path; None for other observations."""
-    if not is_image(space) or space.dtype != np.uint8:
+    """A function that writes a numbered observation to an image file and returns its path; None if not images."""
+    if not is_image(space) or space.dtype != np.uint8 or not space.shape:
         return None
     n_channels = space.shape[-1]
     if save_path is None or n_channels not in (1, 3, 4):
@@ -127,7 +127,7 @@ def _image_recorder(
     os.makedirs(folder, exist_ok=True)
 
     def record(image: np.ndarray, number: int) -> str:
-        # Four channels are no colours (frames of a stack), and JPEG has only three.
+        # Four channels are stacked frames instead of colours, and JPEG has only three.
         path = os.path.join(folder, f"{number}.{'png' if n_channels == 4 else 'jpg'}")
         if not cv2.imwrite(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if n_channels == 3 else image):
             raise OSError(f"the image {path} cannot be written")
