@@ -338,7 +338,7 @@ def test_missing_parameters(model):
 def test_lists_of_parameters(model, unchanged):
     values = list(model.get_parameters().values())
     with (
-        pytest.warns(DeprecationWarning, match="outdated"),
+        pytest.warns(DeprecationWarning, match="deprecated"),
         pytest.raises(ValueError, match="a list of 9 weights.*has 10"),
     ):
         model.load_parameters(values[:-1])

@@ -29,10 +29,10 @@ from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
     Sampler,
 )
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
 from stable_baselines_tf2.envs.spaces import is_box, is_discrete, kind_of
 
-Tensor = Any
 ActFun = str | Callable[[Tensor], Tensor]
 NUMPY_WEIGHT_LIMIT = 4_000_000  # beyond this many weights, TensorFlow's threads are the faster ones
 
@@ -418,7 +418,7 @@ def make_sampler(ac_space: object) -> Sampler:
 
 
 class RecurrentActorCriticPolicy(ActorCriticPolicy):
-    """A policy with a memory.
+    """A recurrent policy.
 
     Args:
         state_shape: shape of one environment's state.

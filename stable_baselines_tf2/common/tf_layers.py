@@ -17,8 +17,7 @@ import tensorflow as tf
 from stable_baselines_tf2.core.naming import named_layer
 from stable_baselines_tf2.core.probes import copies, listening, report
 from stable_baselines_tf2.core.recurrence import lstm_sequence, lstm_step, normalize
-
-Tensor = Any  # a tf.Tensor, inside or outside of a graph
+from stable_baselines_tf2.core.types import Tensor
 
 
 class ortho_init:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
 
 
 class FlatFunction:

@@ -6,11 +6,9 @@ the time of its action, t that of its next observation.
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
 
 
 def standardize(x: Tensor, epsilon: float = 1e-8) -> Tensor:

@@ -11,8 +11,7 @@ import keras
 
 from stable_baselines_tf2.core.naming import NamedLayers
 from stable_baselines_tf2.core.parameters import Parameters
-
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
 
 
 class NamedNetwork(keras.Model):

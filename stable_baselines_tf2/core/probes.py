@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
 
 
 def normalize(x: Tensor, gain: Tensor, bias: Tensor, epsilon: float = 1e-5) -> Tensor:

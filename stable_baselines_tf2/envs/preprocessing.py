@@ -10,9 +10,8 @@ import tensorflow as tf
 from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from numpy.typing import ArrayLike
 
+from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import space_kind
-
-Tensor = Any
 
 
 class Preprocessor:

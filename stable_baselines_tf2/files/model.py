@@ -139,7 +139,7 @@ def named_weights(
     if isinstance(source, Mapping):
         return dict(source)
     if isinstance(source, list | tuple):
-        warnings.warn("parameters as a list are outdated; use a dictionary by name", DeprecationWarning, stacklevel=3)
+        warnings.warn("parameters as a list are deprecated; use a dictionary by name", DeprecationWarning, stacklevel=3)
         if len(source) != len(names):
             raise ValueError(f"load_path_or_dict: a list of {len(source)} weights, but the model has {len(names)}")
         return dict(zip(names, source, strict=True))

@@ -431,7 +431,7 @@ def test_no_distribution():
         model.action_probability(OBS, actions=np.zeros((5, 2)))
 
 
-def test_outdated_arguments():
+def test_deprecated_arguments():
     with pytest.warns(DeprecationWarning, match="memory_limit is deprecated"):
         assert make(memory_limit=50).replay_buffer.buffer_size == 50
     with pytest.warns(DeprecationWarning, match="memory_policy is ignored"):

@@ -7,11 +7,12 @@ state), returns the whole state, and works inside compiled functions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
+
 State = dict[str, Tensor]
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-Tensor = Any
+from stable_baselines_tf2.core.types import Tensor
+
 NEGLIGIBLE = 1e-8  # a gradient without a larger entry counts as zero
 RESIDUAL_TOLERANCE = 1e-10  # conjugate gradients stop at this squared norm
 LINE_SEARCH_TRIES = 10
