@@ -97,6 +97,8 @@ def function_code(call: Call) -> FunctionCode:
         args = made.args[0].args
         position = next(i for i, part in enumerate(args[:8]) if isinstance(part, bytes))  # 3.8 added one before it
         constants, names = args[position + 1 : position + 3]
+        if not (isinstance(constants, tuple) and isinstance(names, tuple)):
+            raise TypeError("constants and names must be tuples")
         return FunctionCode(args[0], args[position], constants, names, len(args[-2]), len(args[-1]))
     except (AttributeError, IndexError, TypeError, ValueError, StopIteration) as error:
         raise UnsafePickle(f"{shown_name(call)} is damaged: {shown(error)}") from error

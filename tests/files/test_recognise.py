@@ -9,7 +9,8 @@ from gymnasium import spaces
 import stable_baselines_tf2
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.files.legacy_model import algorithm_of, named_parameters, policy_family
-from stable_baselines_tf2.files.pickle_tree import Call, Global
+from stable_baselines_tf2.files.pickle_tree import Call, Global, UnsafePickle
+from stable_baselines_tf2.files.pickled_functions import function_code
 from stable_baselines_tf2.files.recognise import NotRecognised, recognise_policy
 from tests.helpers import RandomEnv, box
 
@@ -73,6 +74,13 @@ def test_what_no_built_in_policy_has():
         recognise_policy(USER, parameters, {}, "common")
     with pytest.raises(NotRecognised, match="not a class"):
         recognise_policy(Call(Global("posix", "system"), ("true",)), parameters, data, "common")
+
+
+@pytest.mark.parametrize(("constants", "names"), [((), 5), (None, ()), ("x", ("y",))])
+def test_damaged_code_of_a_constructor(constants, names):
+    code = Call(Global("types", "CodeType"), (1, 0, b"S", constants, names, (), ()))
+    with pytest.raises(UnsafePickle, match="is damaged: .*must be tuples"):
+        function_code(Call(Global("types", "FunctionType"), (code,)))
 
 
 def test_shapes_alone_may_not_tell():
