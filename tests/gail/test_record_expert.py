@@ -87,7 +87,7 @@ def test_images_go_to_files(tmp_path, channels, kind):
 
 
 def test_what_cannot_be_recorded(tmp_path):
-    with pytest.raises(ValueError, match="env: the model has none"):
+    with pytest.raises(ValueError, match="env: the model has no environment"):
         generate_expert_traj(expert)
     with pytest.raises(ValueError, match="model must be"):
         generate_expert_traj("expert", env=Corridor())
