@@ -375,13 +375,14 @@ class DDPG(ContinuousControlModel):
             report.end_phase(batches, self.last_statistics, distances, eval_q_values)
 
     def _log(self, training: Training, batches: dict[str, np.ndarray]) -> None:
+        statistics = self.last_statistics
         stddev = 0.0 if self.param_noise is None else self.param_noise.current_stddev
         scalars = {
-            "loss/critic_target": self.last_statistics["critic_target"],
+            "loss/critic_target": statistics["critic_target"],
             "input_info/rewards": float(batches["rewards"].mean()),
             "input_info/param_noise_stddev": stddev,
-            "Adam_mpi/actor_loss": self.last_statistics["actor_loss"],
-            "Adam_mpi/critic_loss": self.last_statistics["critic_loss"],
+            "Adam_mpi/actor_loss": statistics["actor_loss"],
+            "Adam_mpi/critic_loss": statistics["critic_loss"],
         }
         histograms = {}
         if self.full_tensorboard_log:
