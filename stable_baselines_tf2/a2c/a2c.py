@@ -122,6 +122,11 @@ class A2C(OneStepRLModel):
     def make_optimizer(self) -> Optimizer:
         return RMSProp(self.alpha, self.epsilon, self.momentum)
 
+    @property
+    def step_model(self) -> Any:
+        """The policy that acts: the one that trains."""
+        return self.train_model
+
     # ------------------------------------------------------------ the update
     def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:
         outputs = self.policy_outputs(vector, batch)

@@ -190,6 +190,11 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
+    @property
+    def step_model(self) -> Any:
+        """The policy that acts: the one that trains."""
+        return self.train_model
+
     # ------------------------------------------------------------ building
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)

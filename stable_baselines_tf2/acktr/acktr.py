@@ -141,6 +141,11 @@ class ACKTR(OneStepRLModel):
         if _init_setup_model:
             self.setup_model()
 
+    @property
+    def step_model(self) -> Any:
+        """The policy that acts: the one that trains."""
+        return self.train_model
+
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
         check_number("kfac_update", self.kfac_update, 1, integer=True)

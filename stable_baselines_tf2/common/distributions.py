@@ -63,6 +63,10 @@ class ProbabilityDistribution:
         """Entropy, [B]."""
         return self.tfp.entropy()
 
+    def parameters(self) -> Any:
+        """What ``action_probability`` reports: probabilities, or mean and standard deviation; nothing if unknown."""
+        return []
+
     def sample(self, noise: Tensor | None = None) -> Tensor:
         """Random actions, [B, …].
 
@@ -84,6 +88,9 @@ class CategoricalProbabilityDistribution(ProbabilityDistribution):
 
     def mode(self) -> Tensor:
         return tf.argmax(self.logits, axis=-1)
+
+    def parameters(self) -> Tensor:
+        return tf.nn.softmax(self.logits)
 
     def logp(self, x: Tensor) -> Tensor:
         return self.tfp.log_prob(tf.cast(x, tf.int64))
@@ -112,6 +119,9 @@ class MultiCategoricalProbabilityDistribution(ProbabilityDistribution):
 
     def mode(self) -> Tensor:
         return tf.stack([part.mode() for part in self.categoricals], axis=-1)
+
+    def parameters(self) -> list[Tensor]:
+        return [part.parameters() for part in self.categoricals]
 
     def logp(self, x: Tensor) -> Tensor:
         choices = tf.unstack(x, axis=-1)
@@ -153,6 +163,9 @@ class DiagGaussianProbabilityDistribution(ProbabilityDistribution):
     def mode(self) -> Tensor:
         return self.mean  # out of the space's bounds at times; actions are clipped where they are taken
 
+    def parameters(self) -> list[Tensor]:
+        return [self.mean, self.std]
+
     def sample(self, noise: Tensor | None = None) -> Tensor:
         if noise is None:
             noise = tf.random.normal(tf.shape(self.mean))
@@ -177,6 +190,9 @@ class BernoulliProbabilityDistribution(ProbabilityDistribution):
 
     def mode(self) -> Tensor:
         return tf.cast(tf.round(self.probabilities), tf.int64)
+
+    def parameters(self) -> Tensor:
+        return self.probabilities
 
     def logp(self, x: Tensor) -> Tensor:
         return self.tfp.log_prob(tf.cast(x, tf.float32))

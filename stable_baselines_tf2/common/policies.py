@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import gymnasium
@@ -18,12 +16,13 @@ from stable_baselines_tf2.common.distributions import (
     ProbabilityDistribution,
     make_proba_dist_type,
 )
+from stable_baselines_tf2.common.graph_policies import ActorCriticTensors, GraphTensors, SessionActor
 from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, lstm
 from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
-from stable_baselines_tf2.core.checks import GRAPH_ADVICE, check_extraction, layer_size
-from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.core.checks import check_extraction, layer_size
+from stable_baselines_tf2.core.graph_layers import library_shapes
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
 from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
@@ -102,27 +101,7 @@ class PolicyOutputs(NamedTuple):
     policy: Tensor  # [B, n] output of the head: logits or means
 
 
-def make_policy(policy: type[BasePolicy], *arguments: Any, **kwargs: Any) -> Any:
-    """Calls the constructor of a policy.
-
-    Raises:
-        TypeError: it is written as a graph of TensorFlow 1.
-    """
-    with _graph_code_explained(policy):
-        return policy(*arguments, **kwargs)
-
-
-@contextlib.contextmanager
-def _graph_code_explained(policy: type) -> Iterator[None]:
-    try:
-        yield
-    except AttributeError as error:
-        if re.search(r"module 'tensorflow|has no attribute '(processed_obs|obs_ph|action_ph|_policy_ph)'", str(error)):
-            raise TypeError(f"{policy.__name__} is written for TensorFlow 1 ({error}); {GRAPH_ADVICE}") from error
-        raise
-
-
-class BasePolicy(NamedNetwork):
+class BasePolicy(GraphTensors):
     """What all policies have: spaces, observation processing, named layers and a random generator.
 
     Args:
@@ -158,8 +137,10 @@ class BasePolicy(NamedNetwork):
         super().__init__("model")
         self.n_env, self.n_steps, self.n_batch = n_env, n_steps, n_batch
         self.ob_space, self.ac_space = ob_space, ac_space
+        self.reuse = reuse
         self.preprocessor = Preprocessor(ob_space, scale)
         self.generator = np.random.default_rng()
+        self.open_graph(sess, n_batch, obs_phs, add_action_ph=add_action_ph)
 
     @property
     def is_discrete(self) -> bool:
@@ -206,10 +187,6 @@ class BasePolicy(NamedNetwork):
         dtype = self.preprocessor.dtype
         return tf.constant(np.zeros((1, *self.preprocessor.shape), dtype) + np.asarray(self.preprocessor.start, dtype))
 
-    def _create(self) -> None:
-        with _graph_code_explained(type(self)):
-            super()._create()
-
     def ensure_built(self) -> None:
         """Creates the variables, if that has not been done."""
         self.params  # noqa: B018 (building is the point)
@@ -247,7 +224,7 @@ class BasePolicy(NamedNetwork):
         return self.sampler.probabilities(self.distribution_parameters(obs, state, mask))
 
 
-class ActorCriticPolicy(BasePolicy):
+class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
     """A policy with a value function.
 
     To write a network of your own, subclass this and override `extract`; the layers come from ``common.tf_layers``. The
@@ -294,12 +271,32 @@ class ActorCriticPolicy(BasePolicy):
     def call(self, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1) -> PolicyOutputs:
         """The whole network on raw observations [B, …]; see `extract` for the arguments."""
         with self._named.active():
-            features = Features(*self.extract(self.preprocessor.tensor(obs), states, masks, n_steps))
-            value = linear(features.value, "vf", 1)
-            distribution, policy, q_value = self.pdtype.proba_distribution_from_latent(
-                features.policy, features.value, init_scale=self.head_scale
-            )
+            return self._outputs(self.preprocessor.tensor(obs), states, masks, n_steps)
+
+    def _outputs(self, processed_obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> PolicyOutputs:
+        features = Features(*self.extract(processed_obs, states, masks, n_steps))
+        value = linear(features.value, "vf", 1)
+        distribution, policy, q_value = self.pdtype.proba_distribution_from_latent(
+            features.policy, features.value, init_scale=self.head_scale
+        )
         return PolicyOutputs(distribution, value[:, 0], q_value, features.state, policy)
+
+    def graph_results(
+        self, vector: Tensor, obs: Tensor, states: Tensor = None, masks: Tensor = None, n_steps: int = 1
+    ) -> PolicyOutputs:
+        flat, value, q_value, policy, state = self.graph_heads(vector, obs, states, masks, n_steps)
+        return PolicyOutputs(self.pdtype.proba_distribution_from_flat(flat), value[:, 0], q_value, state, policy)
+
+    def _setup_init(self) -> None:
+        if not self.in_graph:
+            return super()._setup_init()
+        if self._proba_distribution is None:  # what `extract` describes
+            with tf.compat.v1.variable_scope("model", reuse=self.reuse), library_shapes():
+                states, masks = (self.states_ph, self.dones_ph) if self.recurrent else (None, None)
+                outputs = self._outputs(self.processed_obs, states, masks, self.n_steps)
+            self._proba_distribution, self._value_fn = outputs.distribution, outputs.value[:, tf.newaxis]
+            self._policy, self.q_value, self.snew = outputs.policy, outputs.q_value, outputs.state
+        self.set_up_tensors()
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
     def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
@@ -313,6 +310,8 @@ class ActorCriticPolicy(BasePolicy):
     @property
     def actor(self) -> Actor:
         """Runs the network for `step`, `value` and `proba_step`."""
+        if self._actor is None and self.in_graph and self._host is None:
+            self._actor = SessionActor(self)
         if self._actor is None:
             self._actor = self._numpy_actor() or CompiledActor(
                 self._forward, self.params, self.preprocessor.spec, self.initial_state
@@ -355,10 +354,19 @@ class ActorCriticPolicy(BasePolicy):
         deterministic: bool = False,
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Actions [B, …] and the recurrent state after the step: `step` without what only training needs."""
+        if self.in_graph and self.is_overridden("step"):
+            return self._act_by_step(obs, state, mask, deterministic)
         outputs = self.actor(*self.network_inputs(obs, state, mask))
         if deterministic:
             return self.sampler.mode(outputs.flat), outputs.state
         return self.sampler.sample(outputs.flat, self.sampler.draw_noise(self.generator, outputs.flat)), outputs.state
+
+    def _act_by_step(self, obs: Any, state: Any, mask: Any, deterministic: bool) -> tuple[np.ndarray, Any]:
+        if self.recurrent:
+            state = self.initial_state if state is None else state
+            mask = np.zeros(len(obs)) if mask is None else mask
+        actions, _, new_state, *_ = self.step(obs, state, mask, deterministic=deterministic)
+        return actions, new_state
 
     def step(
         self,
@@ -440,6 +448,10 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
     ) -> None:
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
         self._initial_state = np.zeros((n_env, *state_shape), np.float32)
+        if self.in_graph:
+            with tf.compat.v1.variable_scope("input", reuse=False):
+                self._dones_ph = tf.compat.v1.placeholder(tf.float32, (n_batch,), name="dones_ph")
+                self._states_ph = tf.compat.v1.placeholder(tf.float32, (n_env, *state_shape), name="states_ph")
 
     @property
     def initial_state(self) -> np.ndarray:

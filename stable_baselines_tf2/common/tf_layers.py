@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.core.graph_layers import in_graph
 from stable_baselines_tf2.core.naming import named_layer
 from stable_baselines_tf2.core.probes import copies, listening, report
 from stable_baselines_tf2.core.recurrence import lstm_sequence, lstm_step, normalize
@@ -133,7 +134,7 @@ class _Lstm(keras.layers.Layer):
         wh = tf.convert_to_tensor(self.wh)
         keep = 1.0 - tf.cast(masks, tf.float32)[:, :, tf.newaxis]  # [T, N, 1]
         cell, hidden = state[:, :n_hidden], state[:, n_hidden:]
-        if n_steps == 1 or listening():
+        if n_steps == 1 or listening() or in_graph():
             return self._step_by_step(shares, share, keep, cell, hidden, wh)
         norms = [tf.convert_to_tensor(norm) for norm in self._norms]
         hiddens, last_cell = lstm_sequence(shares, keep, cell, hidden, wh, *norms)
@@ -243,7 +244,7 @@ def conv(
 
 def conv_to_fc(input_tensor: Tensor) -> Tensor:
     """Flattens feature maps [B, …] to [B, n] for a fully connected layer."""
-    return tf.reshape(input_tensor, (-1, int(np.prod(input_tensor.shape[1:]))))
+    return tf.reshape(input_tensor, (-1, int(np.prod(input_tensor.shape.as_list()[1:]))))
 
 
 def lstm(

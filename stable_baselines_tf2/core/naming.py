@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import keras
+import tensorflow as tf
+
+from stable_baselines_tf2.core.graph_layers import GraphLayer, in_graph
 
 LayerT = TypeVar("LayerT", bound=keras.layers.Layer)
 
@@ -56,6 +59,8 @@ def named_layer(name: str, create: Callable[[], LayerT], kind: str = "") -> Laye
     Raises:
         RuntimeError: no network is being called.
     """
+    if in_graph():
+        return cast(LayerT, GraphLayer(create()))
     if not _stack.networks:
         raise RuntimeError(f"layer {name!r} was asked for outside of a policy's network function")
     network, scopes = _stack.networks[-1]
@@ -70,6 +75,10 @@ def named_layer(name: str, create: Callable[[], LayerT], kind: str = "") -> Laye
 @contextlib.contextmanager
 def variable_scope(name: str) -> Iterator[None]:
     """Puts ``name/`` before the names of all layers asked for within the block."""
+    if in_graph():
+        with tf.compat.v1.variable_scope(name):
+            yield
+        return
     if not _stack.networks:
         raise RuntimeError(f"variable scope {name!r} was opened outside of a policy's network function")
     scopes = _stack.networks[-1][1]
@@ -83,4 +92,5 @@ def variable_scope(name: str) -> Iterator[None]:
 
 def legacy_name(variable: Any) -> str:
     """Name of a variable in parameter dictionaries and files: its path and TensorFlow 1's output number."""
-    return f"{variable.path}:0"
+    path = getattr(variable, "path", None)
+    return f"{path}:0" if path else str(variable.name)  # a graph's variable has the name already

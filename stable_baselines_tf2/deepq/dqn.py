@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.buffers import PrioritizedReplayBuffer, ReplayBuffer
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.policies import make_policy
+from stable_baselines_tf2.common.graph_policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses

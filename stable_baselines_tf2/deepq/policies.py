@@ -21,6 +21,7 @@ from stable_baselines_tf2.common.tf_layers import conv_to_fc, fully_connected, l
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
+from stable_baselines_tf2.core.graph_layers import library_shapes
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
 from stable_baselines_tf2.core.types import Tensor
@@ -72,6 +73,25 @@ class DQNPolicy(BasePolicy):
         self.sampler = CategoricalSampler()
         self._q_function: Callable[[np.ndarray], np.ndarray] | None = None
 
+    # ------------------------------------------------------------ in a graph
+    graph_outputs = ("_policy_proba",)
+
+    def _setup_init(self) -> None:
+        if not self.in_graph:
+            return super()._setup_init()
+        if not isinstance(self.q_values, tf.Tensor):  # what `q_network` describes
+            with tf.compat.v1.variable_scope("model", reuse=self.reuse), library_shapes():
+                self.q_values = self.q_network(self.processed_obs)  # type: ignore[method-assign]
+        self._policy_proba = tf.nn.softmax(self.q_values)
+
+    @property
+    def policy_proba(self) -> Any:
+        """Softmax of the values, [B, n]: a tensor of its graph."""
+        return self.graph_tensor("_policy_proba")
+
+    def graph_results(self, vector: Tensor, obs: Tensor) -> Tensor:
+        return self.graph_function("q_values", [self.q_values], [self.obs_ph])({self.part: vector}, [obs])[0]
+
     # ------------------------------------------------------------ the network, in TensorFlow
     def q_network(self, processed_obs: Tensor) -> Tensor:
         """Values of all actions [B, n], from processed observations [B, …]."""
@@ -93,7 +113,13 @@ class DQNPolicy(BasePolicy):
         return None
 
     def q_values(self, obs: ArrayLike) -> np.ndarray:
+        """Values of all actions [B, n], for raw observations [B, …]; a graph policy sets the tensor in its place."""
+        return self.action_values(obs)
+
+    def action_values(self, obs: ArrayLike) -> np.ndarray:
         """Values of all actions [B, n], for raw observations [B, …]."""
+        if self._q_function is None and self.in_graph and self._host is None:
+            self._q_function = lambda obs: self.sess.run(self.q_values, {self.obs_ph: obs})
         if self._q_function is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
             self._q_function = (self._numpy_q_function() if small else None) or CompiledNetwork(
@@ -103,13 +129,24 @@ class DQNPolicy(BasePolicy):
 
     def best_actions(self, obs: ArrayLike) -> np.ndarray:
         """Greedy actions [B], for raw observations [B, …]."""
-        return self.q_values(obs).argmax(axis=1)
+        return self.action_values(obs).argmax(axis=1)
 
     def distribution_parameters(
         self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None
     ) -> np.ndarray:
         """Logits of the sampler: the values, [B, n]."""
-        return self.q_values(obs)
+        return self.action_values(obs)
+
+    def act(
+        self,
+        obs: ArrayLike,
+        state: np.ndarray | None = None,
+        mask: ArrayLike | None = None,
+        deterministic: bool = False,
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.in_graph and self.is_overridden("step"):
+            return self.step(obs, deterministic=deterministic)[0], None
+        return super().act(obs, state, mask, deterministic)
 
     def step(
         self, obs: ArrayLike, state: np.ndarray | None = None, mask: ArrayLike | None = None, deterministic: bool = True
@@ -125,7 +162,7 @@ class DQNPolicy(BasePolicy):
         Returns:
             Actions [B], values of all actions [B, n], and None.
         """
-        q_values = self.q_values(obs)
+        q_values = self.action_values(obs)
         if deterministic:
             return self.sampler.mode(q_values), q_values, None
         return self.sampler.sample(q_values, self.sampler.draw_noise(self.generator, q_values)), q_values, None

@@ -37,11 +37,12 @@ class Preprocessor:
         self.dtype = np.dtype(np.int64 if self.kind in ("Discrete", "MultiDiscrete") else space.dtype)
         self.start = np.asarray(space.start if isinstance(space, Discrete | MultiDiscrete) else 0, np.int64)
         self._low: np.ndarray | None = None
-        self._range: np.ndarray | None = None
+        self._factor: np.ndarray | None = None
         if isinstance(space, Box):
             low, high = space.low.astype(np.float32), space.high.astype(np.float32)
             if scale and np.isfinite(low).all() and np.isfinite(high).all() and (high != low).any():
-                self._low, self._range = low, high - low
+                # TensorFlow 1 turned divisions by constants into multiplications, whose rounding this keeps.
+                self._low, self._factor = low, np.float32(1.0) / (high - low)
         self._sizes: list[int] = []
         if isinstance(space, Discrete):
             self._sizes = [int(space.n)]
@@ -77,7 +78,7 @@ class Preprocessor:
         """Brings what `tensor` uses besides the observations up to date; call it before a compiled function."""
 
     def _scaled(self, obs: ArrayLike) -> Any:
-        return obs if self._low is None or self._range is None else (obs - self._low) / self._range
+        return obs if self._low is None or self._factor is None else (obs - self._low) * self._factor
 
     def flat_array(self, obs: np.ndarray) -> np.ndarray:
         """`array`, flattened to [B, n]."""

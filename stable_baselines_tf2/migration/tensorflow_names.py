@@ -1,17 +1,18 @@
-"""Names of TensorFlow 1: which still make sense, and what to say about the others."""
+"""Which TensorFlow an import statement gets: programs that of version 1, libraries today's."""
 
 from __future__ import annotations
 
-import importlib.util
+import builtins
+import os
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+import sysconfig
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from stable_baselines_tf2.core.checks import GRAPH_ADVICE
 
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 # Where the names of functions and classes that work outside of a graph are today.
 MOVED = {
     "Summary": "compat.v1.Summary",
@@ -68,55 +69,58 @@ GRAPH = {
 }
 
 
+LIBRARIES = (*{os.path.join(sysconfig.get_path(kind), "") for kind in ("purelib", "platlib")}, PACKAGE)
+python_import = builtins.__import__
+
+
 def watch() -> None:
-    """Brings the names back to TensorFlow, which is not loaded for that; once it is, at the latest."""
+    """Makes ``import tensorflow`` of programs mean TensorFlow 1, without loading it.
+
+    A program that has imported TensorFlow before gets the names that are not in it any more.
+    """
+    builtins.__import__ = _import
     if "tensorflow" in sys.modules:
         _teach(sys.modules["tensorflow"])
-    else:
-        sys.meta_path.insert(0, _Watcher())
-
-
-class _Watcher(MetaPathFinder):
-    """Finds out when TensorFlow is imported, as opposed to only being looked for."""
-
-    _is_looking = False
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> Any:
-        if fullname != "tensorflow" or self._is_looking:
-            return None
-        self._is_looking = True
-        try:
-            spec: ModuleSpec | None = importlib.util.find_spec("tensorflow")
-        finally:
-            self._is_looking = False
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_teach(module: ModuleType) -> None:
-                sys.meta_path.remove(self)
-                execute(module)
-                _teach(module)
-
-            spec.loader.exec_module = execute_and_teach  # type: ignore[method-assign]
-        return spec
 
 
 def _teach(tensorflow: ModuleType) -> None:
     fallback = vars(tensorflow).get("__getattr__")
 
     def __getattr__(name: str) -> Any:
-        if name in MOVED:
-            found: Any = tensorflow
-            for part in MOVED[name].split("."):
-                found = getattr(found, part)
-            return found
-        if name in GRAPH:
-            raise AttributeError(graph_error(name))
-        if fallback is not None:
+        from stable_baselines_tf2.migration.tensorflow1 import face
+
+        try:
+            return face.find(name)
+        except AttributeError:
+            if fallback is None:
+                raise
             return fallback(name)
-        raise AttributeError(f"module 'tensorflow' has no attribute {name!r}")
 
     vars(tensorflow)["__getattr__"] = __getattr__
+
+
+def _import(
+    name: str,
+    globals: Mapping[str, object] | None = None,
+    locals: Mapping[str, object] | None = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> Any:
+    top, _, rest = name.partition(".")
+    if top != "tensorflow" or level or rest.startswith("python") or globals is None or _is_library(globals):
+        return python_import(name, globals, locals, fromlist or (), level)
+    from stable_baselines_tf2.migration import tensorflow1
+
+    return tensorflow1.find(name, innermost=bool(fromlist))
+
+
+def _is_library(namespace: Mapping[str, object]) -> bool:
+    """Whether code with these global names is an installed package, which knows today's TensorFlow, or this library."""
+    file = namespace.get("__file__")
+    if file is None:  # a notebook or a string of code; the latter is what libraries make
+        return namespace.get("__name__") != "__main__"
+    path = os.path.realpath(str(file))
+    return any(path.startswith(folder) for folder in LIBRARIES)
 
 
 def graph_error(name: str) -> str:

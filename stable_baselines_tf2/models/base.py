@@ -356,6 +356,7 @@ class BaseRLModel(ABC):
         """
         if not (is_box(self.action_space) or is_discrete(self.action_space)):
             raise ValueError(f"pretrain() needs a Box or Discrete action space, not {self.action_space}")
+        self.acting_policy.before_cloning()
         train, measure = self.behaviour_cloning(adam_epsilon), self.behaviour_cloning(adam_epsilon, train=False)
         try:
             clone(train, measure, dataset, n_epochs, learning_rate, val_interval, verbose=self.verbose > 0)

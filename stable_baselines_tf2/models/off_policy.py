@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.buffers import ReplayBuffer, check_rewards
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.policies import BasePolicy, make_policy
+from stable_baselines_tf2.common.graph_policies import make_policy, one_graph
+from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
@@ -130,7 +131,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             ValueError: the spaces or arguments do not fit.
             MemoryError: the replay buffer would be larger than this machine's memory.
         """
-        with SetVerbosity(self.verbose):
+        with SetVerbosity(self.verbose), one_graph(self.seed):
             self.set_random_seed(self.seed)
             self.check_arguments()
             self.build_networks()

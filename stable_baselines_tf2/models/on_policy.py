@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.math_util import explained_variance
-from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs, make_policy
+from stable_baselines_tf2.common.graph_policies import make_policy, one_graph
+from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed
@@ -78,7 +79,7 @@ class ActorCriticRLModel(BaseRLModel):
         Raises:
             ValueError: the spaces or arguments do not fit.
         """
-        with SetVerbosity(self.verbose):
+        with SetVerbosity(self.verbose), one_graph(self.seed):
             self.set_random_seed(self.seed)
             self.check_arguments(None if self.env is None else self.n_envs)
             self.size_rollouts()
@@ -233,13 +234,6 @@ class ActorCriticRLModel(BaseRLModel):
     @hook
     def parameters(self) -> Parameters | JoinedParameters:
         return self.trainable
-
-    @property
-    def act_model(self) -> Any:
-        """The policy (the same object as ``train_model``, with up-to-date variables)."""
-        return self.train_model
-
-    step_model = act_model
 
     @property
     def params(self) -> list[Any]:

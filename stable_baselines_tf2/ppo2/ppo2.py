@@ -138,6 +138,11 @@ class PPO2(ActorCriticRLModel):
         if _init_setup_model:
             self.setup_model()
 
+    @property
+    def act_model(self) -> Any:
+        """The policy that acts: the one that trains."""
+        return self.train_model
+
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
         for name in ("nminibatches", "noptepochs"):

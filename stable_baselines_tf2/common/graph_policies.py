@@ -1,0 +1,399 @@
+"""Policies whose network is a graph of TensorFlow 1: what they find in their constructor, and how algorithms run them.
+
+A constructor that asks for a placeholder, or uses a layer of TensorFlow 1, is called again with a graph and a session.
+The tensors that it leaves behind become functions of the model's weight vector (see `core.graph`), so that algorithms
+use such a policy like any other. Policies of this library build the same graph when a program asks for their tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.acting import Outputs
+from stable_baselines_tf2.core.graph import GraphFunction, GraphHost
+from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
+from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.envs.preprocessing import Preprocessor
+
+v1 = tf.compat.v1
+PACKAGE = f"{__name__.split('.')[0]}."
+_host: contextvars.ContextVar[GraphHost | None] = contextvars.ContextVar("graph_host", default=None)
+
+
+@contextlib.contextmanager
+def one_graph(seed: int | None) -> Iterator[None]:
+    """Policies that are made within this block share a graph, if they need one: those of one model.
+
+    Args:
+        seed: of the graph's random numbers.
+    """
+    token = _host.set(_host.get() or GraphHost(seed))
+    try:
+        yield
+    finally:
+        _host.reset(token)
+
+
+def make_policy(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
+    """Calls the constructor of a policy; again, in a graph, if that turns out to be what it is written for.
+
+    Raises:
+        TypeError: it can be built in neither way.
+    """
+    random_state = np.random.get_state()
+    with contextlib.suppress(GraphNeeded):
+        made = _made_of_layers(policy, *arguments, **kwargs)
+        made.recipe = policy, arguments, kwargs, _scope()
+        return made
+    np.random.set_state(random_state)  # weights are drawn as if this had been the first try
+    return _made_of_graph(policy, *arguments, **kwargs)
+
+
+def _made_of_layers(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
+    created: list[Any] = []
+
+    def creator(create: Callable[..., Any], **options: Any) -> Any:
+        variable = create(**options)
+        created.append(variable)
+        return variable
+
+    with tf.variable_creator_scope(creator):
+        made: Any = policy(*arguments, **kwargs)
+        made.ensure_built()
+    if not made.in_graph and sum(variable.trainable for variable in created) > len(made.params.variables):
+        raise GraphNeeded(f"{policy.__name__} makes layers or variables of its own each time that it is called")
+    return made
+
+
+def _made_of_graph(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
+    host, scope = _host.get() or GraphHost(), _scope()
+    with tf.init_scope(), host.graph.as_default(), _variable_scopes(scope):
+        made: Any = policy(host.session, *policy.graph_arguments(*arguments[1:]), **kwargs)
+        made.finish_graph()
+    made.recipe = policy, arguments, kwargs, scope
+    made.adopt(host, "/".join([*scope, "model"]))
+    return made
+
+
+def _scope() -> tuple[str, ...]:
+    """The open name scopes of Keras, which models put their networks in."""
+    return tuple(keras.Variable(0.0, name="in_it").path.split("/")[:-1])
+
+
+@contextlib.contextmanager
+def _variable_scopes(names: Sequence[str], **options: Any) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            stack.enter_context(v1.variable_scope(name, **options))
+        yield
+
+
+def outer_scope_getter(scope: str, new_scope: str = "") -> Callable[..., Any]:
+    """A getter of variables for ``tf.variable_scope`` that leaves a scope out of their names.
+
+    Args:
+        scope: the scope to leave out.
+        new_scope: what to put in its place.
+    """
+
+    def getter(getter: Callable[..., Any], name: str, *arguments: Any, **kwargs: Any) -> Any:
+        return getter(name.replace(f"{scope}/", new_scope, 1), *arguments, **kwargs)
+
+    return getter
+
+
+class SessionActor:
+    """Runs a policy forward in the session that it was given.
+
+    Args:
+        policy: the policy, in a graph.
+    """
+
+    def __init__(self, policy: Any) -> None:
+        self._policy = policy
+
+    def __call__(self, obs: np.ndarray, state: np.ndarray | None, mask: np.ndarray | None) -> Outputs:
+        policy = self._policy
+        feed = dict(zip(policy.graph_inputs, (obs, state, mask), strict=False))
+        tensors = [policy.proba_distribution.flatparam(), policy.value_flat]
+        if policy.recurrent:
+            tensors.append(policy.snew)
+        return Outputs(*policy.sess.run(tensors, feed), *(() if policy.recurrent else (None,)))
+
+
+class GraphTensors(NamedNetwork):
+    """The part of all policies that belongs to graphs: placeholders, tensors, the session."""
+
+    recurrent: ClassVar[bool] = False
+    preprocessor: Preprocessor
+    graph_outputs: ClassVar[tuple[str, ...]] = ()  # attributes that hold what training needs
+
+    in_graph: bool  # whether it was built in a graph
+    recipe: tuple[Any, ...] | None = None  # how it was made
+
+    def open_graph(self, sess: Any, n_batch: int | None, obs_phs: Any, *, add_action_ph: bool) -> None:
+        """Makes the placeholders, if operations go to a graph: a graph policy's constructor is being called."""
+        self.in_graph = in_graph()
+        self._host: GraphHost | None = None
+        self._mirror: Any = None
+        self._session = sess
+        self._functions: dict[Any, GraphFunction] = {}
+        self._variants: dict[Any, Any] = {}
+        if not self.in_graph:
+            return
+        with v1.variable_scope("input", reuse=False), library_shapes():
+            if obs_phs is None:
+                specification = self.preprocessor.spec
+                obs_ph = v1.placeholder(specification.dtype, (n_batch, *specification.shape[1:]), name="Ob")
+                obs_phs = obs_ph, self.preprocessor.tensor(obs_ph)
+            self._obs_ph, self._processed_obs = obs_phs
+            self._action_ph = None
+            if add_action_ph:
+                space = self.ac_space
+                self._action_ph = v1.placeholder(space.dtype, (n_batch, *space.shape), name="action_ph")
+
+    # ------------------------------------------------------------ what a program reads
+    def graph_tensor(self, name: str) -> Any:
+        """An attribute of the policy in its graph; a policy that was not built in one builds it now.
+
+        Raises:
+            GraphNeeded: its constructor is being called, outside of a graph.
+        """
+        if self.in_graph:
+            return getattr(self, name)
+        if self.recipe is None:
+            raise GraphNeeded(f"{type(self).__name__}.{name.lstrip('_')} exists in a graph of TensorFlow 1")
+        return getattr(self.mirror(), name)
+
+    @property
+    def sess(self) -> Any:
+        """The session of its graph."""
+        return self.graph_tensor("_session")
+
+    @property
+    def graph(self) -> tf.Graph:
+        """The graph of its session."""
+        return self.sess.graph
+
+    @property
+    def obs_ph(self) -> Any:
+        """Placeholder of raw observations, [B, …]."""
+        return self.graph_tensor("_obs_ph")
+
+    @property
+    def processed_obs(self) -> Any:
+        """Network inputs made of `obs_ph`, [B, …] float32."""
+        return self.graph_tensor("_processed_obs")
+
+    @property
+    def action_ph(self) -> Any:
+        """Placeholder of actions, [B, …]; None if the constructor was not asked for one."""
+        return self.graph_tensor("_action_ph")
+
+    @property
+    def graph_inputs(self) -> list[Any]:
+        """The placeholders that the network takes its inputs from."""
+        return [self.obs_ph]
+
+    @property
+    def host(self) -> GraphHost:
+        """The graph, with what it shares with models."""
+        policy = self if self.in_graph else self.mirror()
+        return policy._host
+
+    def mirror(self) -> Any:
+        """The same policy in a graph, with the same weights."""
+        if self._mirror is None:
+            policy, arguments, kwargs, scope = self.recipe
+            host = _host.get() or GraphHost()
+            with tf.init_scope(), host.graph.as_default(), _variable_scopes(scope):
+                mirror: Any = policy(host.session, *policy.graph_arguments(*arguments[1:]), **kwargs)
+                mirror.finish_graph()
+            mirror.recipe = self.recipe
+            mirror.adopt(host, "/".join([*scope, "model"]), self)
+            self._mirror = mirror
+        return self._mirror
+
+    # ------------------------------------------------------------ what algorithms need
+    @classmethod
+    def graph_arguments(cls, *arguments: Any) -> tuple[Any, ...]:
+        """Arguments for the policy that acts, from those that a model gives (without the session)."""
+        return arguments
+
+    def finish_graph(self) -> None:
+        """Checks, once the constructor is through, that everything is there.
+
+        Raises:
+            TypeError: it is not.
+        """
+        missing = [name for name in self.graph_outputs if getattr(self, name, None) is None]
+        if missing:
+            raise TypeError(
+                f"{type(self).__name__} builds a graph, but its constructor leaves {', '.join(missing)} unset; "
+                "it must set them and call self._setup_init() at its end"
+            )
+
+    def adopt(self, host: GraphHost, scope: str, eager: Any = None) -> None:
+        """Takes the trainable variables within a scope as weights.
+
+        Args:
+            host: the graph.
+            scope: of the variables.
+            eager: the policy whose weights they are; None if they are this policy's own.
+        """
+        variables = host.trainable(scope)
+        if not variables:
+            raise TypeError(
+                f"{type(self).__name__} has no trainable variables within tf.variable_scope({scope!r}); others are "
+                "neither trained nor saved"
+            )
+        self._host = host
+        host.owners.append(self if eager is None else eager)
+        self._params = host.add_part(variables, None if eager is None else eager.params)
+        self.part = len(host.parts) - 1
+
+    def with_weights(self, vector: Tensor, *inputs: Tensor) -> Any:
+        return self.graph_results(vector, *inputs) if self.in_graph else super().with_weights(vector, *inputs)
+
+    def graph_results(self, vector: Tensor, *inputs: Tensor) -> Any:
+        """What `call` returns, computed by the graph with weights from a flat vector."""
+        raise NotImplementedError(f"{type(self).__name__} must override graph_results()")
+
+    def before_cloning(self) -> None:
+        """Draws the initial weights of a graph anew, as behaviour cloning always did; trained or loaded ones stay."""
+        if self._host is not None and self.in_graph:
+            self._host.draw_again()
+
+    def graph_function(self, key: str, outputs: Sequence[Any], inputs: Sequence[Any]) -> GraphFunction:
+        """Tensors as a function of the weights and placeholders."""
+        if key not in self._functions:
+            self._functions[key] = GraphFunction(self.host, outputs, inputs)
+        return self._functions[key]
+
+    def is_overridden(self, name: str) -> bool:
+        """Whether a method is not this library's."""
+        return not getattr(type(self), name).__module__.startswith(PACKAGE)
+
+
+
+class ActorCriticTensors(GraphTensors):
+    """The part of `ActorCriticPolicy` that belongs to graphs."""
+
+    graph_outputs = ("_proba_distribution", "_value_fn")
+    pdtype: Any
+
+    _proba_distribution: Any = None
+    _policy: Any = None
+    _value_fn: Any = None
+    q_value: Any = None
+    _action: Any = None
+    snew: Any = None  # recurrent state after the steps
+
+    @classmethod
+    def graph_arguments(cls, *arguments: Any) -> tuple[Any, ...]:
+        spaces, n_env = arguments[:2], arguments[2]
+        return (*spaces, n_env, 1, n_env if cls.recurrent else None)
+
+    def finish_graph(self) -> None:
+        super().finish_graph()
+        if self._action is None:
+            raise TypeError(f"{type(self).__name__} must call self._setup_init() at the end of its constructor")
+
+    def set_up_tensors(self) -> None:
+        """Makes the tensors that follow from the distribution and the value."""
+        with library_shapes():
+            distribution = self._proba_distribution
+            self._action = distribution.sample()
+            self._deterministic_action = distribution.mode()
+            self._neglogp = distribution.neglogp(self._action)
+            self._policy_proba = distribution.parameters()
+            self._value_flat = self._value_fn[:, 0]
+
+    @property
+    def policy(self) -> Any:
+        """Output of the policy head: logits or means, [B, n]."""
+        return self.graph_tensor("_policy")
+
+    @property
+    def proba_distribution(self) -> Any:
+        """Distribution of actions."""
+        return self.graph_tensor("_proba_distribution")
+
+    @property
+    def value_fn(self) -> Any:
+        """Values, [B, 1]."""
+        return self.graph_tensor("_value_fn")
+
+    @property
+    def value_flat(self) -> Any:
+        """Values, [B]."""
+        return self.graph_tensor("_value_flat")
+
+    @property
+    def action(self) -> Any:
+        """Sampled actions, [B, …]."""
+        return self.graph_tensor("_action")
+
+    @property
+    def deterministic_action(self) -> Any:
+        """The most probable actions, [B, …]."""
+        return self.graph_tensor("_deterministic_action")
+
+    @property
+    def neglogp(self) -> Any:
+        """Negative log-probability of `action`, [B]."""
+        return self.graph_tensor("_neglogp")
+
+    @property
+    def policy_proba(self) -> Any:
+        """Parameters of the distribution, as probabilities."""
+        return self.graph_tensor("_policy_proba")
+
+    @property
+    def states_ph(self) -> Any:
+        """Placeholder of recurrent states, [N, …]."""
+        return self.graph_tensor("_states_ph")
+
+    @property
+    def dones_ph(self) -> Any:
+        """Placeholder of episode starts, [B]."""
+        return self.graph_tensor("_dones_ph")
+
+    @property
+    def graph_inputs(self) -> list[Any]:
+        return [self.obs_ph, self.states_ph, self.dones_ph] if self.recurrent else [self.obs_ph]
+
+    def graph_heads(self, vector: Tensor, obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> list[Tensor]:
+        """Distribution parameters, value [B, 1], and, where the policy has them, q_value, policy and recurrent state."""
+        variant = self._variant(obs, n_steps) if self.recurrent else self
+        optional = (variant.q_value, variant._policy, variant.snew)
+        outputs = [variant._proba_distribution.flatparam(), variant._value_fn, *(t for t in optional if t is not None)]
+        function = variant.graph_function("outputs", outputs, variant.graph_inputs)
+        results = iter(function({self.part: vector}, [obs, states, masks] if self.recurrent else [obs]))
+        return [next(results), next(results), *(None if t is None else next(results) for t in optional)]
+
+    def _variant(self, obs: Tensor, n_steps: int) -> Any:
+        """The same policy, for sequences of another length or another number of them."""
+        n_env = obs.shape[0] // n_steps if obs.shape[0] else self.n_env
+        if (n_env, n_steps) == (self.n_env, 1):
+            return self
+        if (n_env, n_steps) not in self._variants:
+            policy, arguments, kwargs, scope = self.recipe
+            scopes = (*scope, "train_model")
+            getter = outer_scope_getter("train_model")
+            with tf.init_scope(), self.host.graph.as_default(), _variable_scopes(scopes, reuse=True, custom_getter=getter):
+                made: Any = policy(
+                    self.sess, *arguments[1:3], n_env, n_steps, n_env * n_steps, **{**kwargs, "reuse": True}
+                )
+                made.finish_graph()
+            made._host, made.part = self.host, self.part
+            self._variants[n_env, n_steps] = made
+        return self._variants[n_env, n_steps]

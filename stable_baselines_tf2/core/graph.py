@@ -1,0 +1,511 @@
+"""Graphs of TensorFlow 1, and how they run inside of compiled functions.
+
+Code that was written for sessions builds a `tf.Graph` once. Training needs the same arithmetic as a differentiable
+function of one weight vector. `GraphFunction` cuts out of a graph what some of its tensors depend on, with inputs where
+placeholders, variables and random numbers stood; `GraphSession` runs what a program asks a session for in the same way,
+and leaves what has effects (assignments, files) to TensorFlow's own session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from stable_baselines_tf2.core.compiled import FlatFunction
+from stable_baselines_tf2.core.graph_layers import LegacyGraph, eagerly, library_shapes
+from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.core.types import Tensor
+
+v1 = tf.compat.v1
+
+# Operations that draw random numbers, and those that draw them for a given key and counter.
+RANDOM = {
+    "RandomStandardNormal": "StatelessRandomNormalV2",
+    "RandomUniform": "StatelessRandomUniformV2",
+    "RandomUniformInt": "StatelessRandomUniformIntV2",
+    "TruncatedNormal": "StatelessTruncatedNormalV2",
+}
+READS = {"Identity", "ReadVariableOp", "IsVariableInitialized", "VarIsInitializedOp", "VariableShape", "Shape"}
+ASSIGNMENTS = {
+    "Assign": "assign",
+    "AssignAdd": "assign_add",
+    "AssignSub": "assign_sub",
+    "AssignVariableOp": "assign",
+    "AssignAddVariableOp": "assign_add",
+    "AssignSubVariableOp": "assign_sub",
+}
+VARIABLES = {"VariableV2", "VarHandleOp"}
+PHILOX = 1  # the algorithm that gives the same numbers with and without XLA
+PARALLEL = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall"}
+LARGE = {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}  # better on several threads
+
+
+class _Place(NamedTuple):
+    """Where a graph's variable has its values: in the vector of one of the networks, or in a variable of its own."""
+
+    part: int  # -1: in a variable of its own
+    index: int
+
+
+class GraphParameters(Parameters):
+    """The weights of a network whose variables are a graph's.
+
+    Args:
+        host: the graph.
+        variables: the graph's variables, in the order of their creation.
+    """
+
+    def __init__(self, host: GraphHost, variables: Sequence[Any]) -> None:
+        super().__init__(variables)
+        self._host = host
+
+    @property
+    def vector(self) -> tf.Tensor:
+        if self._vector is None:
+            self._vector = self._host.read(self.variables)
+        return self._vector
+
+    def sync(self) -> None:
+        """The variables follow whenever the session runs: nothing to do."""
+
+
+class GraphHost:
+    """A graph, its session, and the networks whose weights its variables are.
+
+    Args:
+        seed: of the graph's random numbers; None draws others each time.
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.graph = LegacyGraph()
+        self.graph.seed = seed
+        self.session = GraphSession(self)
+        self.parts: list[Parameters] = []
+        self.owners: list[Any] = []  # the policies; the first one's generator draws random numbers for sessions
+        self._initial: list[tf.Tensor] = []  # their first vectors
+        self._loaded: list[Any] = []  # the vectors that the session's variables hold
+        self._places: dict[str, _Place] = {}
+        self._own: list[tf.Variable] = []  # values of variables that are no network's weights
+        self._own_names: list[str] = []
+        self._part_variables: list[list[Any]] = []
+        self._initialized: set[str] = set()
+        self._library: tuple[int, Any] | None = None
+        self._variables: dict[str, Any] = {}
+        self._loaders: dict[str, tuple[Any, Any]] = {}  # a placeholder and an assignment, by name of the variable
+
+    # ------------------------------------------------------------ variables
+    def add_part(self, variables: Sequence[Any], params: Parameters | None = None) -> Parameters:
+        """Makes variables of the graph the weights of a network.
+
+        Args:
+            variables: the variables.
+            params: weights that exist outside of the graph, of the same shapes; new ones if None.
+        """
+        self.initialize()
+        for i, variable in enumerate(variables):
+            self._places[variable.op.name] = _Place(len(self.parts), i)
+        self.parts.append(params or GraphParameters(self, variables))
+        self._part_variables.append(list(variables))
+        self._loaded.append(None)
+        self._initial.append(self.parts[-1].vector)
+        return self.parts[-1]
+
+    def draw_again(self) -> None:
+        """Draws new initial weights, unless the present ones come from training or from a file."""
+        drawn: list[Any] = []
+        for params, variables, initial in zip(self.parts, self._part_variables, self._initial, strict=True):
+            for variable, now, first in zip(variables, params.arrays(), params.arrays(initial), strict=True):
+                if _is_drawn(variable):
+                    drawn.append(variable)
+                    if not np.array_equal(now, first):
+                        return
+        self.session.run([variable.initializer for variable in drawn])
+        self._initial = [params.vector for params in self.parts]
+
+    def trainable(self, scope: str) -> list[Any]:
+        """The trainable variables within a scope, in the order of their creation."""
+        return [v for v in self.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES) if v.name.startswith(f"{scope}/")]
+
+    def variable(self, name: str) -> Any:
+        """A variable by the name of its operation."""
+        if name not in self._variables:
+            found = (v for key in self.graph.get_all_collection_keys() for v in self.graph.get_collection_ref(key))
+            self._variables = {v.op.name: v for v in found if isinstance(v, tf.Variable)}
+        if name not in self._variables:
+            raise NotImplementedError(f"the variable {name!r} is in none of the graph's collections")
+        return self._variables[name]
+
+    def initialize(self) -> None:
+        """Gives initial values to variables that have none yet."""
+        keys = (v1.GraphKeys.GLOBAL_VARIABLES, v1.GraphKeys.LOCAL_VARIABLES)
+        new = [v for key in keys for v in self.graph.get_collection(key) if v.op.name not in self._initialized]
+        if new:
+            with self.graph.as_default():
+                self.session.run_as_it_is(v1.variables_initializer(new))
+        self._initialized.update(v.op.name for v in new)
+
+    def place(self, name: str) -> _Place:
+        """Where the values of a variable are; one that is no network's weight gets a place of its own for them."""
+        if name not in self._places:
+            self.initialize()
+            variable = self.variable(name)
+            with eagerly():
+                self._own.append(tf.Variable(self.session.run_as_it_is(variable), trainable=False))
+            self._own_names.append(name)
+            self._places[name] = _Place(-1, len(self._own) - 1)
+        return self._places[name]
+
+    def own(self, index: int) -> tf.Variable:
+        """The values of a variable that is no network's weight."""
+        return self._own[index]
+
+    def read(self, variables: Sequence[Any]) -> tf.Tensor:
+        """What the session holds, as one vector."""
+        arrays = self.session.run_as_it_is(list(variables))
+        flat = [np.asarray(array, np.float32).ravel() for array in arrays]
+        with eagerly():
+            return tf.constant(np.concatenate(flat) if flat else np.zeros(0, np.float32))
+
+    def load(self) -> None:
+        """Brings the session's variables up to date."""
+        for i, params in enumerate(self.parts):
+            if self._loaded[i] is not params.vector:
+                self._loaded[i] = params.vector
+                self._assign([v.op.name for v in self._part_variables[i]], params.arrays())
+        self._assign(self._own_names, [own.numpy() for own in self._own])
+
+    def store(self) -> None:
+        """Takes over what the session has assigned."""
+        for i, params in enumerate(self.parts):
+            vector = self.read(self._part_variables[i])
+            if not np.array_equal(vector, params.vector):
+                params.advance(vector)
+            self._loaded[i] = params.vector
+        for name, own in zip(self._own_names, self._own, strict=True):
+            own.assign(self.session.run_as_it_is(self.variable(name)))
+
+    def _assign(self, names: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
+        loaders = [self._loader(name) for name in names]
+        feed = {loader[0]: array for loader, array in zip(loaders, arrays, strict=True)}
+        self.session.run_as_it_is([operation for _, operation in loaders], feed)
+
+    def _loader(self, name: str) -> tuple[Any, Any]:
+        if name not in self._loaders:
+            variable = self.variable(name)
+            with self.graph.as_default(), tf.control_dependencies(None):
+                value = v1.placeholder(variable.dtype.base_dtype, variable.shape, name="new_value")
+                self._loaders[name] = value, v1.assign(variable, value).op
+        return self._loaders[name]
+
+    def random_key(self) -> np.ndarray:
+        """What the random numbers of one run follow from, [1]."""
+        return self.owners[0].generator.integers(2**63, size=1, dtype=np.uint64)
+
+    # ------------------------------------------------------------ definitions
+    def library(self) -> Any:
+        """The functions (bodies of loops and the like) that the graph's operations call."""
+        if self._library is None or self._library[0] != self.graph.version:
+            self._library = self.graph.version, self.graph.as_graph_def().library
+        return self._library[1]
+
+
+class GraphFunction:
+    """Tensors of a graph as a function of weights and other tensors of it.
+
+    Args:
+        host: the graph.
+        outputs: the tensors to compute.
+        inputs: tensors whose values the calls give: placeholders, or any other.
+
+    Raises:
+        ValueError: an output depends on a placeholder that is not among the inputs.
+        NotImplementedError: it depends on something that only a session can do.
+    """
+
+    def __init__(self, host: GraphHost, outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
+        self._host = host
+        self.inputs = [host.graph.as_graph_element(tensor) for tensor in inputs]
+        self._outputs = [_as_tensor(output) for output in outputs]
+        self._given = {tensor.name: i for i, tensor in enumerate(self.inputs)}
+        self._read: dict[str, _Place] = {}  # tensors that are variables, or reads of them
+        self._assign: list[tuple[str, tf.Variable, Any]] = []
+        self._random: list[str] = []
+        self.kinds: set[str] = set()  # of operations
+        self._definition = v1.GraphDef()
+        self._collect()
+        self._definition.versions.CopyFrom(host.graph.graph_def_versions)
+        self._call = tf.function(self.compute, autograph=False)
+        if self.kinds & PARALLEL:
+            self._definition.library.CopyFrom(host.library())
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the outputs depend on random numbers."""
+        return bool(self._random)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it consists of operations that one thread computes as fast as several."""
+        return not self.kinds & (PARALLEL | LARGE)
+
+    @property
+    def parts(self) -> list[int]:
+        """The networks whose weights it takes."""
+        return sorted({place.part for place in self._read.values() if place.part >= 0})
+
+    # ------------------------------------------------------------ cutting
+    def _collect(self) -> None:
+        """Copies the definitions of all operations that the outputs depend on."""
+        seen: set[str] = set()
+        pending = [tensor.op for tensor in self._outputs if not self._is_cut(tensor)]
+        while pending:
+            operation = pending.pop()
+            if operation.name in seen:
+                continue
+            seen.add(operation.name)
+            if operation.type in ASSIGNMENTS:
+                value = operation.inputs[1]
+                variable = self._host.own(self._own_place(operation))
+                self._assign.append((ASSIGNMENTS[operation.type], variable, value))
+                pending += [] if self._is_cut(value) else [value.op]
+                continue
+            self._check(operation)
+            self._copy(operation)
+            pending += [tensor.op for tensor in operation.inputs if not self._is_cut(tensor)]
+            pending += [op for op in operation.control_inputs if op.type not in VARIABLES]
+
+    def _own_place(self, operation: Any) -> int:
+        place = self._host.place(_variable_name(operation.inputs[0]))
+        if place.part >= 0:
+            raise NotImplementedError(f"{operation.name} assigns weights, which training itself changes")
+        return place.index
+
+    def _is_cut(self, tensor: Any) -> bool:
+        """Whether the value of a tensor comes from elsewhere."""
+        if tensor.name in self._given or tensor.name in self._read:
+            return True
+        kind = tensor.op.type
+        if kind == "VariableV2" or (kind == "ReadVariableOp" and tensor.op.inputs[0].op.type == "VarHandleOp"):
+            self._read[tensor.name] = self._host.place(_variable_name(tensor))
+            return True
+        if kind in ASSIGNMENTS:  # a value after an assignment
+            self._read[tensor.name] = self._host.place(_variable_name(tensor.op.inputs[0]))
+        return False
+
+    def _check(self, operation: Any) -> None:
+        kind = operation.type
+        self.kinds.add(kind)
+        if kind == "Placeholder":
+            raise ValueError(f"a value for the placeholder {operation.name!r} is needed, and not given")
+        if kind == "VarHandleOp":
+            raise NotImplementedError(
+                f"the variable {operation.name!r} is read inside of a loop; make it before, with tf.get_variable()"
+            )
+        if kind in RANDOM or kind in PARALLEL:
+            return
+        if operation.op_def.is_stateful and kind not in READS:
+            raise NotImplementedError(f"{operation.name} ({kind}) has effects, and runs in a session only")
+
+    def _copy(self, operation: Any) -> None:
+        node = self._definition.node.add()
+        node.CopyFrom(operation.node_def)
+        node.attr.pop("_class", None)  # which variable it stood beside
+        node.device = ""
+        controls = [op.name for op in operation.control_inputs if op.type not in VARIABLES and not _assigns(op)]
+        del node.input[:]
+        node.input.extend(tensor.name for tensor in operation.inputs)
+        if operation.type in RANDOM:
+            self._random.append(operation.name)
+            node.op = RANDOM[operation.type]
+            shape, *bounds = list(node.input)
+            del node.input[:]
+            counter = f"counter_{len(self._random)}:0"
+            node.input.extend([shape, "random_key:0", counter, "random_algorithm:0", *bounds])
+            for attribute in ("seed", "seed2"):
+                node.attr.pop(attribute, None)
+            shape_type, values_type = node.attr.pop("T"), node.attr.pop("Tout", None)
+            node.attr["Tshape"].CopyFrom(shape_type)
+            if values_type is not None:
+                node.attr["dtype"].CopyFrom(values_type)
+        node.input.extend(f"^{name}" for name in controls)
+
+    # ------------------------------------------------------------ running
+    def __call__(self, vectors: Mapping[int, Tensor], inputs: Sequence[Tensor], key: Tensor = None) -> list[Tensor]:
+        """The outputs, differentiable; for use in compiled functions.
+
+        Args:
+            vectors: weights of the networks in `parts`, [n] each.
+            inputs: values of the inputs.
+            key: what random numbers follow from, uint64 [1]; from the weights and inputs if None.
+        """
+        # Gradient tapes follow calls of functions, but not operations that are imported.
+        return self._call({part: vectors[part] for part in self.parts}, list(inputs), key)
+
+    def compute(self, vectors: Mapping[int, Tensor], inputs: Sequence[Tensor], key: Tensor = None) -> list[Tensor]:
+        """The same, but not differentiable."""
+        given = [_fit(value, tensor) for value, tensor in zip(inputs, self.inputs, strict=True)]
+        mapping = {name: given[i] for name, i in self._given.items()}
+        weights = {part: self._host.parts[part].unflatten(vectors[part]) for part in self.parts}
+        for name, (part, index) in self._read.items():
+            mapping[name] = weights[part][index] if part >= 0 else self._host.own(index).read_value()
+        if self._random:
+            mapping["random_key:0"] = _derived_key([*vectors.values(), *given]) if key is None else key
+            mapping["random_algorithm:0"] = tf.constant(PHILOX)
+            for i in range(1, len(self._random) + 1):
+                mapping[f"counter_{i}:0"] = tf.constant([0, i], tf.uint64)
+        wanted = [*self._outputs, *(value for *_, value in self._assign)]
+        computed = [tensor for tensor in wanted if tensor.name not in mapping]
+        names = [tensor.name for tensor in computed]
+        used = {name: value for name, value in mapping.items() if self._uses(name)}
+        with library_shapes():
+            found = tf.graph_util.import_graph_def(self._definition, used, names, name="graph") if names else []
+        values = mapping | dict(zip(names, found, strict=True))
+        for method, variable, value in self._assign:
+            getattr(variable, method)(values[value.name])
+        return [values[tensor.name] for tensor in self._outputs]
+
+    def _uses(self, name: str) -> bool:
+        return any(name in node.input for node in self._definition.node)
+
+
+def _as_tensor(value: Any) -> Any:
+    """The tensor that holds a variable's value, or the tensor itself."""
+    return value if isinstance(value, tf.Tensor) else tf.convert_to_tensor(value)
+
+
+def _variable_name(tensor: Any) -> str:
+    """The name of the variable that a reference, handle or read belongs to."""
+    operation = tensor.op
+    return (operation.inputs[0].op if operation.type == "ReadVariableOp" else operation).name
+
+
+def _is_drawn(variable: Any) -> bool:
+    """Whether the initial value of a variable is random."""
+    pending = [variable.initializer]
+    while pending:
+        operation = pending.pop()
+        if operation.type in RANDOM:
+            return True
+        pending += [tensor.op for tensor in operation.inputs if tensor.op.type not in VARIABLES]
+    return False
+
+
+def _assigns(operation: Any) -> bool:
+    return operation.type in ASSIGNMENTS
+
+
+def _fit(value: Any, tensor: Any) -> Tensor:
+    """A value for a tensor of a graph, as that tensor's type and shape."""
+    value = tf.cast(value, tensor.dtype.base_dtype)
+    return tf.ensure_shape(value, tensor.shape) if tensor.shape.rank is not None else value
+
+
+def _derived_key(tensors: Sequence[Tensor]) -> Tensor:
+    """A key for random numbers that is another one for other weights or inputs."""
+    bits = [
+        tf.reduce_sum(tf.bitcast(tensor, tf.int32) if tensor.dtype == tf.float32 else tf.cast(tensor, tf.int32))
+        for tensor in tensors
+    ]
+    return tf.reshape(tf.bitcast(tf.cast(tf.add_n(bits), tf.int64), tf.uint64), (1,))
+
+
+class _Run:
+    """What a session was asked for, as a compiled function of weights and fed values.
+
+    Raises:
+        NotImplementedError: it has effects.
+        ValueError: a placeholder is not fed.
+    """
+
+    def __init__(self, host: GraphHost, fetches: Sequence[Any], feeds: Sequence[Any]) -> None:
+        self._host = host
+        self._function = GraphFunction(host, fetches, feeds)
+        self._feeds = self._function.inputs
+        self._types = [tensor.dtype.base_dtype.as_numpy_dtype for tensor in self._feeds]
+        weights = [tf.TensorSpec(host.parts[part].vector.shape) for part in self._function.parts]
+        specifications = [tf.TensorSpec(tensor.shape, tensor.dtype.base_dtype) for tensor in self._feeds]
+        key = [tf.TensorSpec((1,), tf.uint64)] if self._function.is_random else []
+        with eagerly():
+            self._compiled = FlatFunction(
+                self._compute, [*weights, *specifications, *key], in_caller=self._function.is_small
+            )
+
+    def _compute(self, *arguments: Tensor) -> list[Tensor]:
+        parts = self._function.parts
+        vectors = dict(zip(parts, arguments, strict=False))
+        first, last = len(parts), len(parts) + len(self._feeds)
+        return self._function.compute(vectors, arguments[first:last], *arguments[last:])
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        arrays = []
+        for value, tensor, kind in zip(values, self._feeds, self._types, strict=True):
+            array = np.asarray(value, kind)
+            if not tensor.shape.is_compatible_with(array.shape):
+                raise ValueError(
+                    f"{tensor.name} takes values of shape {tuple(tensor.shape)}, not of shape {array.shape}"
+                )
+            arrays.append(array)
+        if tf.executing_eagerly():
+            return self._run(arrays)
+        with eagerly():
+            return self._run(arrays)
+
+    def _run(self, arrays: list[np.ndarray]) -> list[Any]:
+        vectors = [self._host.parts[part].vector for part in self._function.parts]
+        key = [self._host.random_key()] if self._function.is_random else []
+        return [output.numpy() for output in self._compiled([*vectors, *arrays, *key])]
+
+
+class GraphSession(v1.Session):
+    """A session on the weights of a model.
+
+    What only computes runs as a compiled function of the current weights. What has effects runs in TensorFlow's own
+    session, which gets the weights before and whose assignments are taken over.
+
+    Args:
+        host: the graph.
+    """
+
+    def __init__(self, host: GraphHost) -> None:
+        super().__init__(graph=host.graph)
+        self._host = host
+        self._runs: dict[tuple[int, ...], tuple[_Run | None, Any]] = {}  # by the identities of what is kept
+
+    def run_as_it_is(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Any:
+        """`run` of TensorFlow's own session, on what it holds."""
+        return super().run(fetches, feed_dict)
+
+    def run(
+        self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None, run_metadata: Any = None
+    ) -> Any:
+        """See ``tf.compat.v1.Session.run``."""
+        feed = feed_dict or {}
+        several = type(fetches) in (list, tuple)
+        key = (*(map(id, fetches) if several else (id(fetches),)), several, *map(id, feed))
+        if key not in self._runs:
+            self._runs[key] = self._compile(tf.nest.flatten(fetches), list(feed)), (fetches, list(feed))
+        run = self._runs[key][0]
+        if run is None or options is not None or run_metadata is not None:
+            return self._run_with_effects(fetches, feed, options, run_metadata)
+        values = run(list(feed.values()))
+        if len(values) == 1 and not several:
+            return values[0]
+        return tf.nest.pack_sequence_as(fetches, values)
+
+    def _compile(self, fetches: Sequence[Any], feeds: Sequence[Any]) -> _Run | None:
+        if not all(isinstance(fetch, tf.Tensor | tf.Variable) for fetch in fetches):
+            return None
+        try:
+            return _Run(self._host, fetches, feeds)
+        except (NotImplementedError, ValueError):  # TensorFlow's own session does it, or says what is wrong
+            return None
+
+    def _run_with_effects(self, fetches: Any, feed: Mapping[Any, Any], options: Any, run_metadata: Any) -> Any:
+        self._host.load()
+        try:
+            return super().run(fetches, feed, options, run_metadata)
+        finally:
+            self._host.store()

@@ -1,0 +1,278 @@
+"""TensorFlow 1 for the programs that were written for it: ``import tensorflow as tf``, as it was.
+
+TensorFlow still has most of it under ``compat.v1``; its layers are in tf-keras, and `contrib` holds what people used of
+``tf.contrib``. Where a name has another meaning today, code in a graph gets the old one and any other code the new one.
+What makes placeholders, variables or layers works in a graph only: in the constructor of a policy, or within
+``with tf.Graph().as_default():``.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import tensorflow
+
+from stable_baselines_tf2.core.graph_layers import GraphNeeded, LegacyGraph, in_graph
+
+MISSING = object()
+# What makes parts of a graph, by the module that holds it ("" for tf itself).
+IN_GRAPHS = {
+    "": ("get_variable", "gradients", "make_template", "placeholder", "placeholder_with_default", "sparse_placeholder"),
+    "nn": ("bidirectional_dynamic_rnn", "dynamic_rnn", "static_rnn", "raw_rnn"),
+}
+HARMLESS = ("disable_eager_execution", "disable_v2_behavior", "disable_resource_variables", "disable_v2_tensorshape")
+INITIAL_WEIGHTS = {  # of Keras, by name: scale, mode and distribution of the variance scaling
+    "glorot_uniform": (1.0, "fan_avg", "uniform"),
+    "glorot_normal": (1.0, "fan_avg", "truncated_normal"),
+    "he_uniform": (2.0, "fan_in", "uniform"),
+    "he_normal": (2.0, "fan_in", "truncated_normal"),
+    "lecun_uniform": (1.0, "fan_in", "uniform"),
+    "lecun_normal": (1.0, "fan_in", "truncated_normal"),
+}
+
+
+class Face(ModuleType):
+    """A module of TensorFlow 1 over the two that it has become.
+
+    Args:
+        name: its name below ``tensorflow``, empty for the whole.
+        old: the module under ``compat.v1``, or None.
+        new: today's module, or None.
+        own: attributes that are in neither, or other ones; functions without arguments that give them.
+    """
+
+    def __init__(self, name: str, old: Any, new: Any, own: dict[str, Callable[[], Any]] | None = None) -> None:
+        super().__init__(f"tensorflow.{name}" if name else "tensorflow", getattr(new or old, "__doc__", None))
+        self._name, self._old, self._new, self._own = name, old, new, own or {}
+        self.__path__: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in ("__version__", "__internal__"):
+            raise AttributeError(name)
+        value = self.find(name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._own, *dir(self._old), *dir(self._new)})
+
+    def find(self, name: str) -> Any:
+        """The attribute of that name.
+
+        Raises:
+            AttributeError: there is none.
+        """
+        if name in self._own:
+            return self._own[name]()
+        old, new = _attribute(self._old, name), _attribute(self._new, name)
+        if old is MISSING and new is MISSING:
+            full = f"{self.__name__}.{name}"
+            raise AttributeError(f"{full} is unknown to TensorFlow {tensorflow.__version__} and to this library")
+        if name in IN_GRAPHS.get(self._name, ()):
+            return needs_graph(old, f"tf.{self._name + '.' if self._name else ''}{name}")
+        if isinstance(old, ModuleType) or isinstance(new, ModuleType):
+            inner = f"{self._name}.{name}" if self._name else name
+            return Face(inner, None if old is MISSING else old, None if new is MISSING else new, INNER.get(inner))
+        if new is MISSING or old is new or inspect.isclass(old) or not callable(old):
+            return new if old is MISSING else old
+        return new if old is MISSING else _either(old, new)
+
+
+def _attribute(module: Any, name: str) -> Any:
+    try:
+        return getattr(module, name, MISSING)
+    except ImportError:  # an attribute that is loaded when it is asked for, and cannot be
+        return MISSING
+
+
+def _either(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(old)
+    def function(*arguments: Any, **kwargs: Any) -> Any:
+        return (old if in_graph() else new)(*arguments, **kwargs)
+
+    return function
+
+
+def needs_graph(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """A function that works in a graph only, and says so elsewhere."""
+
+    @functools.wraps(function)
+    def checked(*arguments: Any, **kwargs: Any) -> Any:
+        if not in_graph():
+            raise GraphNeeded(
+                f"{name} makes part of a graph of TensorFlow 1: use it in the constructor of a policy, or within "
+                "`with tf.Graph().as_default():`"
+            )
+        return function(*arguments, **kwargs)
+
+    return checked
+
+
+class variable_scope(tensorflow.compat.v1.variable_scope):
+    """See ``tf.compat.v1.variable_scope``."""
+
+    def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+        if not in_graph():
+            raise GraphNeeded("tf.variable_scope opens a scope in a graph of TensorFlow 1")
+        super().__init__(*arguments, **kwargs)
+
+
+def _layers() -> Any:
+    from tf_keras.api._v1.keras.__internal__.legacy import layers
+
+    def member(name: str) -> Any:
+        found = _with_old_initializer(getattr(layers, name))
+        if name in ("conv1d", "conv2d", "conv3d"):
+            found = _counted(found)
+        return needs_graph(found, f"tf.layers.{name}") if name.islower() else found
+
+    names = [name for name in dir(layers) if callable(getattr(layers, name)) and name != "flatten"]
+    return Face("layers", layers, None, {"flatten": lambda: needs_graph(flatten, "tf.layers.flatten")} | {name: functools.partial(member, name) for name in names})
+
+
+def flatten(inputs: Any, name: str | None = None, data_format: str | None = None) -> Any:
+    """All axes but the first in one, [B, n]."""
+    old = tensorflow.compat.v1
+    inputs = tensorflow.convert_to_tensor(inputs)
+    if data_format == "channels_first" and inputs.shape.rank > 2:
+        inputs = tensorflow.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])
+    with old.name_scope(name, "flatten" if name is None else None):
+        n = inputs.shape[1:].num_elements()
+        outputs = tensorflow.reshape(inputs, tensorflow.stack([old.shape(inputs)[0], -1]))
+        outputs.set_shape([inputs.shape.as_list()[0], n])
+    return outputs
+
+
+def _counted(convolution: Callable[..., Any]) -> Callable[..., Any]:
+    """A convolution of as many operations as it once had: initial weights after it depend on their number."""
+
+    @functools.wraps(convolution)
+    def counted(*arguments: Any, **kwargs: Any) -> Any:
+        outputs = convolution(*arguments, **kwargs)
+        tensorflow.constant(kwargs.get("dilation_rate", 1), name="dilation_rate")
+        return outputs
+
+    return counted
+
+
+def _with_old_initializer(layer: Any) -> Any:
+    """A layer, or function that makes one, whose initial weights are those that a variable had by default."""
+    default = tensorflow.compat.v1.glorot_uniform_initializer
+    names = [n for n, p in inspect.signature(layer).parameters.items() if n.endswith("kernel_initializer") and not p.default]
+    if not names:
+        return layer
+    if not inspect.isclass(layer):
+        return _filling_in(layer, names, default)
+
+    class Layer(layer):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+            _filling_in(super().__init__, names, default)(*arguments, **kwargs)
+
+    Layer.__name__ = Layer.__qualname__ = layer.__name__
+    return Layer
+
+
+def _filling_in(function: Callable[..., Any], names: Sequence[str], default: Callable[[], Any]) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def filled(*arguments: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*arguments, **kwargs)
+        for name in names:
+            if bound.arguments.get(name) is None:
+                bound.arguments[name] = default()
+        return function(*bound.args, **bound.kwargs)
+
+    return filled
+
+
+def _keras() -> Any:
+    from tf_keras.api._v1 import keras
+
+    old = tensorflow.compat.v1
+    keras.utils.get_custom_objects().update(
+        {
+            name: functools.partial(old.variance_scaling_initializer, scale, mode, distribution)
+            for name, (scale, mode, distribution) in INITIAL_WEIGHTS.items()
+        }
+    )
+    return Face("keras", keras, None, INNER["keras"])
+
+
+def _keras_backend() -> Any:
+    from tf_keras.api._v1.keras import backend
+
+    return Face("keras.backend", backend, None, {"tensorflow_backend": _keras_backend})
+
+
+def _keras_flatten() -> Any:
+    from tf_keras.api._v1.keras import layers
+
+    class Flatten(layers.Flatten):  # type: ignore[misc]
+        def call(self, inputs: Any) -> Any:
+            return flatten(inputs, data_format=self.data_format) if in_graph() else super().call(inputs)
+
+    return Flatten
+
+
+def _rnn_cells() -> Any:
+    from tf_keras.api._v1.keras.__internal__.legacy import rnn_cell
+
+    return rnn_cell
+
+
+def _contrib() -> Any:
+    from stable_baselines_tf2.migration import contrib
+
+    return contrib.tree
+
+
+def _nothing() -> Any:
+    return lambda *arguments, **kwargs: None
+
+
+# Attributes of modules within.
+INNER: dict[str, dict[str, Callable[[], Any]]] = {
+    "nn": {"rnn_cell": _rnn_cells},
+    "keras": {"backend": _keras_backend},
+    "keras.layers": {"Flatten": _keras_flatten},
+    "compat": {"v1": lambda: face},
+}
+face = Face(
+    "",
+    tensorflow.compat.v1,
+    tensorflow,
+    {
+        "Graph": lambda: LegacyGraph,
+        "contrib": _contrib,
+        "keras": _keras,
+        "layers": _layers,
+        "variable_scope": lambda: variable_scope,
+        **dict.fromkeys(HARMLESS, _nothing),
+    },
+)
+
+
+def find(name: str, *, innermost: bool) -> Any:
+    """What an import statement of a program gets.
+
+    Args:
+        name: ``tensorflow`` or something below it.
+        innermost: the module of that name, for ``from name import …``; the outermost one otherwise.
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    found: Any = face
+    for part in name.split(".")[1:]:
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise ModuleNotFoundError(str(error), name=name) from error
+    return found if innermost else face
+
+
