@@ -18,8 +18,10 @@ import tensorflow as tf
 
 from stable_baselines_tf2.core.acting import Outputs
 from stable_baselines_tf2.core.graph import GraphFunction, GraphHost
-from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
+from stable_baselines_tf2.core.graph_layers import GraphNeeded, eagerly, in_graph, library_shapes
+from stable_baselines_tf2.core.graph_uses import ProbedFunction
 from stable_baselines_tf2.core.network import NamedNetwork
+from stable_baselines_tf2.core.probes import listening
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.preprocessing import Preprocessor
 
@@ -42,22 +44,41 @@ def one_graph(seed: int | None) -> Iterator[None]:
         _host.reset(token)
 
 
-def make_policy(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
+def make_policy(
+    policy: type[GraphTensors], *arguments: Any, prepare: Callable[[Any], None] | None = None, **kwargs: Any
+) -> Any:
     """Calls the constructor of a policy; again, in a graph, if that turns out to be what it is written for.
 
+    Args:
+        policy: the class.
+        arguments: of the constructor; the first is the session.
+        prepare: what to do before the networks are built.
+        kwargs: of the constructor.
+
     Raises:
-        TypeError: it can be built in neither way.
+        TypeError: it is a graph, and something is missing.
     """
     random_state = np.random.get_state()
-    with contextlib.suppress(GraphNeeded):
-        made = _made_of_layers(policy, *arguments, **kwargs)
-        made.recipe = policy, arguments, kwargs, _scope()
-        return made
-    np.random.set_state(random_state)  # weights are drawn as if this had been the first try
-    return _made_of_graph(policy, *arguments, **kwargs)
+    with eagerly() if in_graph() else contextlib.nullcontext():
+        try:
+            return _made_of_layers(policy, arguments, kwargs, prepare)
+        except GraphNeeded:
+            failure = None
+        except Exception as error:
+            # Graph code that finds TensorFlow under another name than that of `migration` fails in its own ways.
+            if policy.__module__.startswith(PACKAGE) and "cnn_extractor" not in kwargs:
+                raise
+            failure = error
+        np.random.set_state(random_state)  # weights are drawn as if this had been the first try
+        try:
+            return _made_of_graph(policy, arguments, kwargs, prepare)
+        except Exception:
+            if failure is None:
+                raise
+        raise failure
 
 
-def _made_of_layers(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
+def _made_of_layers(policy: type[GraphTensors], arguments: Any, kwargs: Any, prepare: Any) -> Any:
     created: list[Any] = []
 
     def creator(create: Callable[..., Any], **options: Any) -> Any:
@@ -67,19 +88,31 @@ def _made_of_layers(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) 
 
     with tf.variable_creator_scope(creator):
         made: Any = policy(*arguments, **kwargs)
+        if prepare is not None:
+            prepare(made)
         made.ensure_built()
-    if not made.in_graph and sum(variable.trainable for variable in created) > len(made.params.variables):
+    if sum(variable.trainable for variable in created) > len(made.params.variables):
         raise GraphNeeded(f"{policy.__name__} makes layers or variables of its own each time that it is called")
+    made.recipe = policy, arguments, kwargs, _scope(), prepare
     return made
 
 
-def _made_of_graph(policy: type[GraphTensors], *arguments: Any, **kwargs: Any) -> Any:
-    host, scope = _host.get() or GraphHost(), _scope()
+def _made_of_graph(policy: type[GraphTensors], arguments: Any, kwargs: Any, prepare: Any) -> Any:
+    recipe = policy, arguments, kwargs, _scope(), prepare
+    host = _host.get() or GraphHost()
+    made = _built_in_graph(host, recipe)
+    made.adopt(host)
+    return made
+
+
+def _built_in_graph(host: GraphHost, recipe: tuple[Any, ...]) -> Any:
+    policy, arguments, kwargs, scope, prepare = recipe
     with tf.init_scope(), host.graph.as_default(), _variable_scopes(scope):
         made: Any = policy(host.session, *policy.graph_arguments(*arguments[1:]), **kwargs)
+        if prepare is not None:
+            prepare(made)
         made.finish_graph()
-    made.recipe = policy, arguments, kwargs, scope
-    made.adopt(host, "/".join([*scope, "model"]))
+    made.recipe = recipe
     return made
 
 
@@ -212,13 +245,9 @@ class GraphTensors(NamedNetwork):
     def mirror(self) -> Any:
         """The same policy in a graph, with the same weights."""
         if self._mirror is None:
-            policy, arguments, kwargs, scope = self.recipe
-            host = _host.get() or GraphHost()
-            with tf.init_scope(), host.graph.as_default(), _variable_scopes(scope):
-                mirror: Any = policy(host.session, *policy.graph_arguments(*arguments[1:]), **kwargs)
-                mirror.finish_graph()
-            mirror.recipe = self.recipe
-            mirror.adopt(host, "/".join([*scope, "model"]), self)
+            host = self._host = self._host or GraphHost()
+            mirror = _built_in_graph(host, self.recipe)
+            mirror.adopt(host, self)
             self._mirror = mirror
         return self._mirror
 
@@ -241,14 +270,22 @@ class GraphTensors(NamedNetwork):
                 "it must set them and call self._setup_init() at its end"
             )
 
-    def adopt(self, host: GraphHost, scope: str, eager: Any = None) -> None:
-        """Takes the trainable variables within a scope as weights.
+    @property
+    def graph_scope(self) -> str:
+        """The variable scope whose trainable variables are its weights."""
+        return "/".join([*self.recipe[3], "model"]) if self.recipe else "model"
+
+    def adopt(self, host: GraphHost, eager: Any = None) -> None:
+        """Takes the trainable variables within `graph_scope` as weights.
 
         Args:
             host: the graph.
-            scope: of the variables.
             eager: the policy whose weights they are; None if they are this policy's own.
+
+        Raises:
+            TypeError: there are none.
         """
+        scope = self.graph_scope
         variables = host.trainable(scope)
         if not variables:
             raise TypeError(
@@ -377,7 +414,12 @@ class ActorCriticTensors(GraphTensors):
         optional = (variant.q_value, variant._policy, variant.snew)
         outputs = [variant._proba_distribution.flatparam(), variant._value_fn, *(t for t in optional if t is not None)]
         function = variant.graph_function("outputs", outputs, variant.graph_inputs)
-        results = iter(function({self.part: vector}, [obs, states, masks] if self.recurrent else [obs]))
+        inputs = [obs, states, masks] if self.recurrent else [obs]
+        if listening():
+            probed = ProbedFunction(function, self.params.variables)
+            results = iter(probed({self.part: vector}, inputs))
+        else:
+            results = iter(function({self.part: vector}, inputs))
         return [next(results), next(results), *(None if t is None else next(results) for t in optional)]
 
     def _variant(self, obs: Tensor, n_steps: int) -> Any:
@@ -386,7 +428,7 @@ class ActorCriticTensors(GraphTensors):
         if (n_env, n_steps) == (self.n_env, 1):
             return self
         if (n_env, n_steps) not in self._variants:
-            policy, arguments, kwargs, scope = self.recipe
+            policy, arguments, kwargs, scope, _ = self.recipe
             scopes = (*scope, "train_model")
             getter = outer_scope_getter("train_model")
             with tf.init_scope(), self.host.graph.as_default(), _variable_scopes(scopes, reuse=True, custom_getter=getter):

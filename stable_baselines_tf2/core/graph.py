@@ -219,23 +219,32 @@ class GraphFunction:
         host: the graph.
         outputs: the tensors to compute.
         inputs: tensors whose values the calls give: placeholders, or any other.
+        probed: tensors to add something to, before they are used.
 
     Raises:
         ValueError: an output depends on a placeholder that is not among the inputs.
         NotImplementedError: it depends on something that only a session can do.
     """
 
-    def __init__(self, host: GraphHost, outputs: Sequence[Any], inputs: Sequence[Any]) -> None:
-        self._host = host
+    def __init__(
+        self, host: GraphHost, outputs: Sequence[Any], inputs: Sequence[Any], probed: Sequence[Any] = ()
+    ) -> None:
+        self.host = host
+        self._probed = {tensor.name: f"probed_{i}" for i, tensor in enumerate(probed)}
+        self.operations: list[Any] = []
         self.inputs = [host.graph.as_graph_element(tensor) for tensor in inputs]
-        self._outputs = [_as_tensor(output) for output in outputs]
+        self.outputs = [_as_tensor(output) for output in outputs]
         self._given = {tensor.name: i for i, tensor in enumerate(self.inputs)}
-        self._read: dict[str, _Place] = {}  # tensors that are variables, or reads of them
+        self.reads: dict[str, _Place] = {}  # tensors that are variables, or reads of them
         self._assign: list[tuple[str, tf.Variable, Any]] = []
         self._random: list[str] = []
+        self._normals: Any = None  # what the only operation that is random draws
         self.kinds: set[str] = set()  # of operations
         self._definition = v1.GraphDef()
         self._collect()
+        for i, (name, probed) in enumerate(self._probed.items()):
+            node = self._definition.node.add(name=probed, op="AddV2", input=[name, f"probe_{i}:0"])
+            node.attr["T"].type = tf.float32.as_datatype_enum
         self._definition.versions.CopyFrom(host.graph.graph_def_versions)
         self._call = tf.function(self.compute, autograph=False)
         if self.kinds & PARALLEL:
@@ -254,13 +263,13 @@ class GraphFunction:
     @property
     def parts(self) -> list[int]:
         """The networks whose weights it takes."""
-        return sorted({place.part for place in self._read.values() if place.part >= 0})
+        return sorted({place.part for place in self.reads.values() if place.part >= 0})
 
     # ------------------------------------------------------------ cutting
     def _collect(self) -> None:
         """Copies the definitions of all operations that the outputs depend on."""
         seen: set[str] = set()
-        pending = [tensor.op for tensor in self._outputs if not self._is_cut(tensor)]
+        pending = [tensor.op for tensor in self.outputs if not self._is_cut(tensor)]
         while pending:
             operation = pending.pop()
             if operation.name in seen:
@@ -268,31 +277,32 @@ class GraphFunction:
             seen.add(operation.name)
             if operation.type in ASSIGNMENTS:
                 value = operation.inputs[1]
-                variable = self._host.own(self._own_place(operation))
+                variable = self.host.own(self._own_place(operation))
                 self._assign.append((ASSIGNMENTS[operation.type], variable, value))
                 pending += [] if self._is_cut(value) else [value.op]
                 continue
             self._check(operation)
+            self.operations.append(operation)
             self._copy(operation)
             pending += [tensor.op for tensor in operation.inputs if not self._is_cut(tensor)]
             pending += [op for op in operation.control_inputs if op.type not in VARIABLES]
 
     def _own_place(self, operation: Any) -> int:
-        place = self._host.place(_variable_name(operation.inputs[0]))
+        place = self.host.place(_variable_name(operation.inputs[0]))
         if place.part >= 0:
             raise NotImplementedError(f"{operation.name} assigns weights, which training itself changes")
         return place.index
 
     def _is_cut(self, tensor: Any) -> bool:
         """Whether the value of a tensor comes from elsewhere."""
-        if tensor.name in self._given or tensor.name in self._read:
+        if tensor.name in self._given or tensor.name in self.reads:
             return True
         kind = tensor.op.type
         if kind == "VariableV2" or (kind == "ReadVariableOp" and tensor.op.inputs[0].op.type == "VarHandleOp"):
-            self._read[tensor.name] = self._host.place(_variable_name(tensor))
+            self.reads[tensor.name] = self.host.place(_variable_name(tensor))
             return True
         if kind in ASSIGNMENTS:  # a value after an assignment
-            self._read[tensor.name] = self._host.place(_variable_name(tensor.op.inputs[0]))
+            self.reads[tensor.name] = self.host.place(_variable_name(tensor.op.inputs[0]))
         return False
 
     def _check(self, operation: Any) -> None:
@@ -316,9 +326,11 @@ class GraphFunction:
         node.device = ""
         controls = [op.name for op in operation.control_inputs if op.type not in VARIABLES and not _assigns(op)]
         del node.input[:]
-        node.input.extend(tensor.name for tensor in operation.inputs)
+        node.input.extend(self._probed.get(tensor.name, tensor.name) for tensor in operation.inputs)
         if operation.type in RANDOM:
             self._random.append(operation.name)
+            only_one = operation.type == "RandomStandardNormal" and len(self._random) == 1
+            self._normals = operation.outputs[0] if only_one else None
             node.op = RANDOM[operation.type]
             shape, *bounds = list(node.input)
             del node.input[:]
@@ -333,39 +345,61 @@ class GraphFunction:
         node.input.extend(f"^{name}" for name in controls)
 
     # ------------------------------------------------------------ running
-    def __call__(self, vectors: Mapping[int, Tensor], inputs: Sequence[Tensor], key: Tensor = None) -> list[Tensor]:
+    def __call__(
+        self,
+        vectors: Mapping[int, Tensor],
+        inputs: Sequence[Tensor],
+        noise: Tensor = None,
+        probes: Sequence[Tensor] = (),
+    ) -> list[Tensor]:
         """The outputs, differentiable; for use in compiled functions.
 
         Args:
             vectors: weights of the networks in `parts`, [n] each.
             inputs: values of the inputs.
-            key: what random numbers follow from, uint64 [1]; from the weights and inputs if None.
+            noise: standard normals, which take the place of those that the graph draws if that is in one operation;
+                others follow from them. From the weights and inputs if None.
+            probes: what to add to the probed tensors.
         """
+        key = None if noise is None else _derived_key([noise])
         # Gradient tapes follow calls of functions, but not operations that are imported.
-        return self._call({part: vectors[part] for part in self.parts}, list(inputs), key)
+        return self._call({part: vectors[part] for part in self.parts}, list(inputs), key, noise, list(probes))
 
-    def compute(self, vectors: Mapping[int, Tensor], inputs: Sequence[Tensor], key: Tensor = None) -> list[Tensor]:
-        """The same, but not differentiable."""
+    def compute(
+        self,
+        vectors: Mapping[int, Tensor],
+        inputs: Sequence[Tensor],
+        key: Tensor = None,
+        noise: Tensor = None,
+        probes: Sequence[Tensor] = (),
+    ) -> list[Tensor]:
+        """The same, but not differentiable; ``key`` is what random numbers follow from, uint64 [1]."""
         given = [_fit(value, tensor) for value, tensor in zip(inputs, self.inputs, strict=True)]
         mapping = {name: given[i] for name, i in self._given.items()}
-        weights = {part: self._host.parts[part].unflatten(vectors[part]) for part in self.parts}
-        for name, (part, index) in self._read.items():
-            mapping[name] = weights[part][index] if part >= 0 else self._host.own(index).read_value()
+        weights = {part: self.host.parts[part].unflatten(vectors[part]) for part in self.parts}
+        for name, (part, index) in self.reads.items():
+            mapping[name] = weights[part][index] if part >= 0 else self.host.own(index).read_value()
+        if noise is not None and self._normals is not None and self._normals.shape.rank == noise.shape.rank:
+            mapping[self._normals.name] = noise
         if self._random:
             mapping["random_key:0"] = _derived_key([*vectors.values(), *given]) if key is None else key
             mapping["random_algorithm:0"] = tf.constant(PHILOX)
             for i in range(1, len(self._random) + 1):
                 mapping[f"counter_{i}:0"] = tf.constant([0, i], tf.uint64)
-        wanted = [*self._outputs, *(value for *_, value in self._assign)]
+        wanted = [*self.outputs, *(value for *_, value in self._assign)]
         computed = [tensor for tensor in wanted if tensor.name not in mapping]
         names = [tensor.name for tensor in computed]
+        mapping |= {f"probe_{i}:0": probe for i, probe in enumerate(probes)}
         used = {name: value for name, value in mapping.items() if self._uses(name)}
         with library_shapes():
-            found = tf.graph_util.import_graph_def(self._definition, used, names, name="graph") if names else []
+            found = tf.graph_util.import_graph_def(self._definition, used, self._after_probes(names), name="graph") if names else []
         values = mapping | dict(zip(names, found, strict=True))
         for method, variable, value in self._assign:
             getattr(variable, method)(values[value.name])
-        return [values[tensor.name] for tensor in self._outputs]
+        return [values[tensor.name] for tensor in self.outputs]
+
+    def _after_probes(self, names: Sequence[str]) -> list[str]:
+        return [f"{self._probed[name]}:0" if name in self._probed else name for name in names]
 
     def _uses(self, name: str) -> bool:
         return any(name in node.input for node in self._definition.node)

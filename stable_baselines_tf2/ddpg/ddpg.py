@@ -289,7 +289,7 @@ class DDPG(ContinuousControlModel):
         """The critic's output [B] for raw observations and actions; the actor's actions if None."""
         with policy.using(vector):
             inputs = policy.preprocessor.tensor(obs)
-            return policy.make_critic(inputs, policy.make_actor(inputs) if actions is None else actions)[:, 0]
+            return policy.critic_outputs(inputs, policy.actions(inputs) if actions is None else actions)[:, 0]
 
     def denormalized_q(self, normalized: Tensor | np.ndarray, returns: HasMoments | None) -> Tensor:
         """The critic's output, clipped and denormalized, [B]."""
@@ -411,13 +411,13 @@ class DDPG(ContinuousControlModel):
         """
         assert self.param_noise is not None
         self.perturb(self.adaptive_param_noise_actor, noise)
-        difference = self.policy_tf.step(obs) - self.adaptive_param_noise_actor.step(obs)
+        difference = self.policy_tf.act_outputs(obs) - self.adaptive_param_noise_actor.act_outputs(obs)
         distance = float(distributed.allreduce_mean(np.sqrt(np.mean(np.square(difference)))))
         self.param_noise.adapt(distance)
         return distance
 
     def policy_actions(self, obs: np.ndarray) -> np.ndarray:
-        return (self.policy_tf if self._weight_noise is None else self.param_noise_actor).step(obs)
+        return (self.policy_tf if self._weight_noise is None else self.param_noise_actor).act_outputs(obs)
 
     def explore(self, obs: np.ndarray, starts: np.ndarray) -> Actions:
         if self._weight_noise is not None and starts.any():

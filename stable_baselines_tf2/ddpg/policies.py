@@ -31,6 +31,21 @@ class DDPGPolicy(ContinuousPolicy):
         if not self.only_acts:
             self.make_critic(processed_obs, actions)
 
+    has_action_ph = True
+    qvalue_fn: Any = None
+    policy: Any = None
+
+    def build_graph(self) -> None:
+        super().build_graph()
+        self._graph_critic = None if self.only_acts else self.make_critic(self.processed_obs, self._actions_ph)
+
+    def critic_outputs(self, processed_obs: Tensor, actions: Tensor) -> Tensor:
+        """What `make_critic` gives, however the critic is written."""
+        if not self.in_graph:
+            return self.make_critic(processed_obs, actions)
+        inputs = [self.processed_obs, self._actions_ph]
+        return self.in_the_graph("critic", [self._graph_critic], inputs, [processed_obs, actions])[0]
+
     def make_critic(self, obs: Tensor = None, action: Tensor = None, reuse: bool = False, scope: str = "qf") -> Tensor:
         """The value Q(s, a), [B, 1].
 
@@ -73,7 +88,7 @@ class DDPGPolicy(ContinuousPolicy):
         self.preprocessor.sync()
         obs = tf.constant(np.asarray(obs, self.preprocessor.dtype))
         with self.using(self.params.vector):
-            values = self.make_critic(self.preprocessor.tensor(obs), tf.constant(np.asarray(action, np.float32)))
+            values = self.critic_outputs(self.preprocessor.tensor(obs), tf.constant(np.asarray(action, np.float32)))
         return values.numpy()[:, 0]
 
 

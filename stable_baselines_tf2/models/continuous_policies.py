@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -56,6 +57,7 @@ class ContinuousPolicy(BasePolicy):
     """
 
     of_many_kinds = True
+    has_action_ph: ClassVar[bool] = False  # in a graph
     only_acts = False  # set before the networks are built: without critics
 
     def __init__(
@@ -70,11 +72,66 @@ class ContinuousPolicy(BasePolicy):
         scale: bool = False,
     ) -> None:
         check_continuous_actions(ac_space)
-        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            reuse=reuse,
+            scale=scale,
+            add_action_ph=self.has_action_ph,
+        )
         self.n_actions = int(ac_space.shape[0])
         self._actor: Callable[[np.ndarray], np.ndarray] | None = None
+        self._weights: Tensor = None  # of `using`, in a graph
+
+    # ------------------------------------------------------------ in a graph
+    @property
+    def graph_scope(self) -> str:
+        return str(self.name)
+
+    def finish_graph(self) -> None:
+        """Builds the networks in the graph."""
+        with tf.compat.v1.variable_scope(self.name):
+            self._actions_ph = self._action_ph
+            if self._actions_ph is None:
+                self._actions_ph = tf.compat.v1.placeholder(tf.float32, (None, self.n_actions), name="actions_ph")
+            self.build_graph()
+        super().finish_graph()
+
+    def build_graph(self) -> None:
+        """Makes the tensors of all networks, the actor's first, and keeps what training needs."""
+        self._graph_actor = self.make_actor(self.processed_obs)
+
+    @contextlib.contextmanager
+    def using(self, *vector: Tensor) -> Iterator[None]:
+        if not self.in_graph:
+            with super().using(*vector):
+                yield
+            return
+        outer, self._weights = self._weights, tf.concat(vector, 0)
+        try:
+            yield
+        finally:
+            self._weights = outer
+
+    def in_the_graph(self, key: str, outputs: Sequence[Any], inputs: Sequence[Any], values: Sequence[Tensor]) -> Any:
+        """Tensors of the graph for given values of others, with the weights of `using`."""
+        return self.graph_function(key, outputs, inputs)({self.part: self._weights}, values)
+
+    def graph_results(self, vector: Tensor, obs: Tensor) -> Tensor:
+        with self.using(vector):
+            return self.actions(self.preprocessor.tensor(obs))
 
     # ------------------------------------------------------------ the networks, in TensorFlow
+    def actions(self, processed_obs: Tensor) -> Tensor:
+        """What `actor_outputs` gives, however the actor is written."""
+        if not self.in_graph:
+            return self.actor_outputs(processed_obs)
+        return self.in_the_graph("actor", [self._graph_actor], [self.processed_obs], [processed_obs])[0]
+
     def build_networks(self, processed_obs: Tensor, actions: Tensor) -> None:
         """Calls all networks once, in the order in which their variables are listed: the actor first.
 
@@ -104,7 +161,7 @@ class ContinuousPolicy(BasePolicy):
     def call(self, obs: Tensor) -> Tensor:
         """`actor_outputs` for raw observations [B, …]."""
         with self._named.active():
-            return self.actor_outputs(self.preprocessor.tensor(obs))
+            return self.actions(self.preprocessor.tensor(obs))
 
     # ------------------------------------------------------------ acting, outside of TensorFlow
     @property
@@ -122,6 +179,8 @@ class ContinuousPolicy(BasePolicy):
 
     def act_outputs(self, obs: ArrayLike) -> np.ndarray:
         """`actor_outputs` for raw observations [B, …], as an array."""
+        if self._actor is None and self.in_graph and self._host is None:
+            self._actor = lambda obs: self.sess.run(self._graph_actor, {self.obs_ph: obs})
         if self._actor is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
             self._actor = (self._numpy_actor() if small else None) or self._compiled_actor()

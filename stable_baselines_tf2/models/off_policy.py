@@ -180,18 +180,19 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         Raises:
             ValueError: its constructor has built it already, under another name.
         """
+
+        def prepare(network: Any) -> None:
+            if network.built and network.name != name:
+                raise ValueError(
+                    f"policy: {type(network).__name__} builds its variables in the constructor, where they cannot be "
+                    f"called {name}/…: leave that to the algorithm"
+                )
+            network.name, network.generator = name, self.generator
+            for attribute, value in attributes.items():
+                setattr(network, attribute, value)
+
         spaces = self.observation_space, self.action_space
-        network = make_policy(self.policy, None, *spaces, 1, 1, None, **self.policy_kwargs)
-        if network.built and network.name != name:
-            raise ValueError(
-                f"policy: {type(network).__name__} builds its variables in the constructor, where they cannot be "
-                f"called {name}/…: leave that to the algorithm"
-            )
-        network.name, network.generator = name, self.generator
-        for attribute, value in attributes.items():
-            setattr(network, attribute, value)
-        network.ensure_built()
-        return network
+        return make_policy(self.policy, None, *spaces, 1, 1, None, prepare=prepare, **self.policy_kwargs)
 
     def link_targets(self, target: Parameters) -> slice:
         """Copies weights to a target network; says where those that it follows are among the trained ones."""

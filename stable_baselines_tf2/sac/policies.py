@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import ActFun, nature_cnn, register_policy
 from stable_baselines_tf2.common.tf_layers import dense
+from stable_baselines_tf2.core.graph_layers import GraphNeeded
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import (
@@ -101,6 +102,63 @@ class SACPolicy(ContinuousPolicy):
         """
         raise NotImplementedError(f"{type(self).__name__} must override make_critics()")
 
+    # ------------------------------------------------------------ in a graph
+    entropy: Any = None
+    qf1: Any = None
+    qf2: Any = None
+    value_fn: Any = None
+    policy: Any = None
+    deterministic_policy: Any = None
+    act_mu: Any = None
+    std: Any = None
+    log_std: Any = None
+
+    @property
+    def samples_in_graph(self) -> bool:
+        """Whether ``make_actor`` is a graph's: it samples, where `gaussian` gives the distribution."""
+        return self.in_graph and self.is_overridden("make_actor")
+
+    def build_graph(self) -> None:
+        obs = self.processed_obs
+        if self.name == "target":
+            self._graph_critics = self.make_critics(obs, create_qf=False, create_vf=True)
+            return
+        if self.samples_in_graph:
+            self._graph_actor, *sampled = self.make_actor(obs)
+            self._graph_sample = [*sampled, tf.reduce_mean(self.entropy)]
+        else:
+            self._graph_actor = tf.concat(self.gaussian(obs), axis=-1)
+        self._graph_critics = self.make_critics(obs, self._actions_ph, create_qf=True, create_vf=True)
+
+    def sample(self, processed_obs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sampled actions [B, n], their log-density [B], and the mean entropy of the distributions before squashing."""
+        if self.samples_in_graph:
+            function = self.graph_function("sample", self._graph_sample, [self.processed_obs])
+            return tuple(function({self.part: self._weights}, [processed_obs], noise=noise))
+        outputs = self.actions(processed_obs)
+        mean, log_std = tf.split(outputs, 2, axis=-1) if self.in_graph else outputs
+        _, actions, logp = self.squashed(mean, log_std, noise)
+        return actions, logp, tf.reduce_mean(gaussian_entropy(log_std))
+
+    def critics(self, processed_obs: Tensor, actions: Tensor = None, *, create_vf: bool = True) -> Any:
+        """What `make_critics` gives, however the critics are written; without ``actions`` only V(s)."""
+        create_qf = actions is not None
+        if not self.in_graph:
+            return self.make_critics(processed_obs, actions, create_vf=create_vf, create_qf=create_qf)
+        wanted = [i for i, create in enumerate((create_qf, create_qf, create_vf)) if create]
+        inputs, values = [self.processed_obs], [processed_obs]
+        if create_qf:
+            inputs, values = [*inputs, self._actions_ph], [*values, actions]
+        outputs = [self._graph_critics[i] for i in wanted]
+        found = dict(zip(wanted, self.in_the_graph(f"critics {wanted}", outputs, inputs, values), strict=True))
+        return tuple(found.get(i) for i in range(3))
+
+    def build(self, input_shape: object = None) -> None:
+        if self.is_overridden("make_actor") and not self.is_overridden("gaussian"):
+            raise GraphNeeded(f"{type(self).__name__}.make_actor() makes a graph that samples actions")
+        super().build(input_shape)
+
+    # ------------------------------------------------------------ the networks
     def build_networks(self, processed_obs: Tensor, actions: Tensor) -> None:
         if self.name == "target":
             self.make_critics(processed_obs, create_qf=False)
@@ -136,6 +194,8 @@ class SACPolicy(ContinuousPolicy):
         return tf.concat(self.gaussian(processed_obs), axis=-1)
 
     def deterministic_actions(self, outputs: Tensor) -> Tensor:
+        if self.samples_in_graph:
+            return outputs
         return tf.tanh(outputs[:, : self.n_actions])
 
     def step(

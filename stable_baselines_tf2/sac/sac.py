@@ -216,16 +216,15 @@ class SAC(ContinuousControlModel):
         policy = self.policy_tf
         with self.target_policy.using(target):
             processed = self.target_policy.preprocessor.tensor(batch["next_obs"])
-            v_t = _column(self.target_policy.make_critics(processed, create_qf=False)[2])  # [B]
+            v_t = _column(self.target_policy.critics(processed)[2])  # [B]
         q_target = losses.bellman_target(batch["rewards"], batch["dones"], self.gamma, v_t)
         processed = policy.preprocessor.tensor(batch["obs"])
         with policy.using(actor, critics):
-            mean, log_std = policy.gaussian(processed)
-            q1, q2, value = map(_column, policy.make_critics(processed, batch["actions"]))
-        _, actions, logp = policy.squashed(mean, log_std, batch["noise"])
+            actions, logp, entropy = policy.sample(processed, batch["noise"])
+            q1, q2, value = map(_column, policy.critics(processed, batch["actions"]))
         # The actor's loss has no gradient with respect to the critics.
         with policy.using(tf.stop_gradient(actor), tf.stop_gradient(critics)):
-            q1_pi, q2_pi = map(_column, policy.make_critics(processed, actions, create_vf=False)[:2])
+            q1_pi, q2_pi = map(_column, policy.critics(processed, actions, create_vf=False)[:2])
         learned = log_ent_coef is not None
         ent_coef = tf.stop_gradient(tf.exp(log_ent_coef[0])) if learned else self._initial_ent_coef()[0]
         parts = {
@@ -236,7 +235,6 @@ class SAC(ContinuousControlModel):
                 value, tf.minimum(q1_pi, q2_pi), ent_coef * logp, pairwise=not self.corrected_value_target
             ),
         }
-        entropy = tf.reduce_mean(gaussian_entropy(log_std))
         if not learned:
             return tf.add_n(list(parts.values())), {**parts, "entropy": entropy}
         excess = tf.stop_gradient(logp + self.target_entropy)

@@ -26,6 +26,21 @@ class TD3Policy(ContinuousPolicy):
         self.make_actor(processed_obs)
         self.make_critics(processed_obs, actions)
 
+    qf1: Any = None
+    qf2: Any = None
+    policy: Any = None
+
+    def build_graph(self) -> None:
+        super().build_graph()
+        self._graph_critics = self.make_critics(self.processed_obs, self._actions_ph)
+
+    def critics(self, processed_obs: Tensor, actions: Tensor) -> Sequence[Tensor]:
+        """What `make_critics` gives, however the critics are written."""
+        if not self.in_graph:
+            return self.make_critics(processed_obs, actions)
+        inputs = [self.processed_obs, self._actions_ph]
+        return self.in_the_graph("critics", self._graph_critics, inputs, [processed_obs, actions])
+
     def make_critics(
         self, obs: Tensor = None, action: Tensor = None, reuse: bool = False, scope: str = "qvalues_fn"
     ) -> tuple[Tensor, Tensor]:

@@ -181,7 +181,7 @@ class TD3(ContinuousControlModel):
     def critic_values(policy: TD3Policy, obs: Tensor, actions: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
         """Q_1 and Q_2 for raw observations, [B] each."""
         with policy.using(*weights):
-            q1, q2 = policy.make_critics(policy.preprocessor.tensor(obs), actions)
+            q1, q2 = policy.critics(policy.preprocessor.tensor(obs), actions)
         return tf.reshape(q1, (-1,)), tf.reshape(q2, (-1,))
 
     def gradient_step(
