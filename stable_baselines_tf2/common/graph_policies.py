@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
@@ -27,7 +28,18 @@ from stable_baselines_tf2.envs.preprocessing import Preprocessor
 
 v1 = tf.compat.v1
 PACKAGE = f"{__name__.split('.')[0]}."
+Prepare = Callable[[Any], None] | None
 _host: contextvars.ContextVar[GraphHost | None] = contextvars.ContextVar("graph_host", default=None)
+
+
+class Recipe(NamedTuple):
+    """How a policy was made, so that it can be made again in a graph."""
+
+    policy: type[Any]
+    arguments: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    prepare: Prepare  # what to do before the networks are built
+    scope: tuple[str, ...]  # name scopes around it
 
 
 @contextlib.contextmanager
@@ -44,9 +56,7 @@ def one_graph(seed: int | None) -> Iterator[None]:
         _host.reset(token)
 
 
-def make_policy(
-    policy: type[GraphTensors], *arguments: Any, prepare: Callable[[Any], None] | None = None, **kwargs: Any
-) -> Any:
+def make_policy(policy: type[GraphTensors], *arguments: Any, prepare: Prepare = None, **kwargs: Any) -> Any:
     """Calls the constructor of a policy; again, in a graph, if that turns out to be what it is written for.
 
     Args:
@@ -58,10 +68,11 @@ def make_policy(
     Raises:
         TypeError: it is a graph, and something is missing.
     """
+    recipe = Recipe(policy, arguments, kwargs, prepare, _scope())
     random_state = np.random.get_state()
     with eagerly() if in_graph() else contextlib.nullcontext():
         try:
-            return _made_of_layers(policy, arguments, kwargs, prepare)
+            return _made_of_layers(recipe)
         except GraphNeeded:
             failure = None
         except Exception as error:
@@ -71,46 +82,46 @@ def make_policy(
             failure = error
         np.random.set_state(random_state)  # weights are drawn as if this had been the first try
         try:
-            return _made_of_graph(policy, arguments, kwargs, prepare)
+            return _made_of_graph(recipe)
         except Exception:
             if failure is None:
                 raise
         raise failure
 
 
-def _made_of_layers(policy: type[GraphTensors], arguments: Any, kwargs: Any, prepare: Any) -> Any:
+def _made_of_layers(recipe: Recipe) -> Any:
     created: list[Any] = []
 
-    def creator(create: Callable[..., Any], **options: Any) -> Any:
+    def creator(create: Callable[..., Any], **options: object) -> Any:
         variable = create(**options)
         created.append(variable)
         return variable
 
     with tf.variable_creator_scope(creator):
-        made: Any = policy(*arguments, **kwargs)
-        if prepare is not None:
-            prepare(made)
+        made: Any = recipe.policy(*recipe.arguments, **recipe.kwargs)
+        if recipe.prepare is not None:
+            recipe.prepare(made)
         made.ensure_built()
     if sum(variable.trainable for variable in created) > len(made.params.variables):
-        raise GraphNeeded(f"{policy.__name__} makes layers or variables of its own each time that it is called")
-    made.recipe = policy, arguments, kwargs, _scope(), prepare
+        raise GraphNeeded(f"{recipe.policy.__name__} makes layers or variables of its own each time that it is called")
+    made.recipe = recipe
+    made._side.host = _host.get()  # for its tensors, should they be asked for
     return made
 
 
-def _made_of_graph(policy: type[GraphTensors], arguments: Any, kwargs: Any, prepare: Any) -> Any:
-    recipe = policy, arguments, kwargs, _scope(), prepare
+def _made_of_graph(recipe: Recipe) -> Any:
     host = _host.get() or GraphHost()
     made = _built_in_graph(host, recipe)
     made.adopt(host)
     return made
 
 
-def _built_in_graph(host: GraphHost, recipe: tuple[Any, ...]) -> Any:
-    policy, arguments, kwargs, scope, prepare = recipe
-    with tf.init_scope(), host.graph.as_default(), _variable_scopes(scope):
-        made: Any = policy(host.session, *policy.graph_arguments(*arguments[1:]), **kwargs)
-        if prepare is not None:
-            prepare(made)
+def _built_in_graph(host: GraphHost, recipe: Recipe) -> Any:
+    policy = recipe.policy
+    with tf.init_scope(), host.graph.as_default(), _variable_scopes(recipe.scope):
+        made: Any = policy(host.session, *policy.graph_arguments(*recipe.arguments[1:]), **recipe.kwargs)
+        if recipe.prepare is not None:
+            recipe.prepare(made)
         made.finish_graph()
     made.recipe = recipe
     return made
@@ -137,7 +148,7 @@ def outer_scope_getter(scope: str, new_scope: str = "") -> Callable[..., Any]:
         new_scope: what to put in its place.
     """
 
-    def getter(getter: Callable[..., Any], name: str, *arguments: Any, **kwargs: Any) -> Any:
+    def getter(getter: Callable[..., Any], name: str, *arguments: object, **kwargs: object) -> Any:
         return getter(name.replace(f"{scope}/", new_scope, 1), *arguments, **kwargs)
 
     return getter
@@ -162,6 +173,17 @@ class SessionActor:
         return Outputs(*policy.sess.run(tensors, feed), *(() if policy.recurrent else (None,)))
 
 
+@dataclasses.dataclass
+class _GraphSide:
+    """What a policy has of graphs; in an object of its own, since Keras looks into attributes of models."""
+
+    session: Any
+    host: GraphHost | None = None
+    mirror: Any = None
+    functions: dict[str, GraphFunction] = dataclasses.field(default_factory=dict)
+    variants: dict[tuple[int, int], Any] = dataclasses.field(default_factory=dict)
+
+
 class GraphTensors(NamedNetwork):
     """The part of all policies that belongs to graphs: placeholders, tensors, the session."""
 
@@ -170,16 +192,19 @@ class GraphTensors(NamedNetwork):
     graph_outputs: ClassVar[tuple[str, ...]] = ()  # attributes that hold what training needs
 
     in_graph: bool  # whether it was built in a graph
-    recipe: tuple[Any, ...] | None = None  # how it was made
+    recipe: Any = None  # the `Recipe`, once it is made
 
-    def open_graph(self, sess: Any, n_batch: int | None, obs_phs: Any, *, add_action_ph: bool) -> None:
+    def open_graph(
+        self,
+        sess: tf.compat.v1.Session | None,
+        n_batch: int | None,
+        obs_phs: tuple[Tensor, Tensor] | None,
+        *,
+        add_action_ph: bool,
+    ) -> None:
         """Makes the placeholders, if operations go to a graph: a graph policy's constructor is being called."""
         self.in_graph = in_graph()
-        self._host: GraphHost | None = None
-        self._mirror: Any = None
-        self._session = sess
-        self._functions: dict[Any, GraphFunction] = {}
-        self._variants: dict[Any, Any] = {}
+        self._side = _GraphSide(sess)
         if not self.in_graph:
             return
         with v1.variable_scope("input", reuse=False), library_shapes():
@@ -209,7 +234,9 @@ class GraphTensors(NamedNetwork):
     @property
     def sess(self) -> Any:
         """The session of its graph."""
-        return self.graph_tensor("_session")
+        if self.in_graph:
+            return self._side.session
+        return self.graph_tensor("sess")
 
     @property
     def graph(self) -> tf.Graph:
@@ -239,19 +266,23 @@ class GraphTensors(NamedNetwork):
     @property
     def host(self) -> GraphHost:
         """The graph, with what it shares with models."""
-        policy = self if self.in_graph else self.mirror()
-        return policy._host
+        policy: Any = self if self.in_graph else self.mirror()
+        return policy._side.host
 
     def mirror(self) -> Any:
         """The same policy in a graph, with the same weights."""
-        if self._mirror is None:
-            host = self._host = self._host or GraphHost()
+        if self._side.mirror is None:
+            host = self._side.host = self._side.host or GraphHost()
             mirror = _built_in_graph(host, self.recipe)
             mirror.adopt(host, self)
-            self._mirror = mirror
-        return self._mirror
+            self._side.mirror = mirror
+        return self._side.mirror
 
     # ------------------------------------------------------------ what algorithms need
+    def _setup_init(self) -> None:
+        """Builds the network: the last call of a constructor."""
+        raise NotImplementedError
+
     @classmethod
     def graph_arguments(cls, *arguments: Any) -> tuple[Any, ...]:
         """Arguments for the policy that acts, from those that a model gives (without the session)."""
@@ -273,9 +304,9 @@ class GraphTensors(NamedNetwork):
     @property
     def graph_scope(self) -> str:
         """The variable scope whose trainable variables are its weights."""
-        return "/".join([*self.recipe[3], "model"]) if self.recipe else "model"
+        return "/".join([*self.recipe.scope, "model"]) if self.recipe else "model"
 
-    def adopt(self, host: GraphHost, eager: Any = None) -> None:
+    def adopt(self, host: GraphHost, eager: GraphTensors | None = None) -> None:
         """Takes the trainable variables within `graph_scope` as weights.
 
         Args:
@@ -292,7 +323,7 @@ class GraphTensors(NamedNetwork):
                 f"{type(self).__name__} has no trainable variables within tf.variable_scope({scope!r}); others are "
                 "neither trained nor saved"
             )
-        self._host = host
+        self._side.host = host
         host.owners.append(self if eager is None else eager)
         self._params = host.add_part(variables, None if eager is None else eager.params)
         self.part = len(host.parts) - 1
@@ -306,19 +337,18 @@ class GraphTensors(NamedNetwork):
 
     def before_cloning(self) -> None:
         """Draws the initial weights of a graph anew, as behaviour cloning always did; trained or loaded ones stay."""
-        if self._host is not None and self.in_graph:
-            self._host.draw_again()
+        if self._side.host is not None and self.in_graph:
+            self._side.host.draw_again()
 
     def graph_function(self, key: str, outputs: Sequence[Any], inputs: Sequence[Any]) -> GraphFunction:
         """Tensors as a function of the weights and placeholders."""
-        if key not in self._functions:
-            self._functions[key] = GraphFunction(self.host, outputs, inputs)
-        return self._functions[key]
+        if key not in self._side.functions:
+            self._side.functions[key] = GraphFunction(self.host, outputs, inputs)
+        return self._side.functions[key]
 
     def is_overridden(self, name: str) -> bool:
         """Whether a method is not this library's."""
         return not getattr(type(self), name).__module__.startswith(PACKAGE)
-
 
 
 class ActorCriticTensors(GraphTensors):
@@ -326,13 +356,18 @@ class ActorCriticTensors(GraphTensors):
 
     graph_outputs = ("_proba_distribution", "_value_fn")
     pdtype: Any
+    initial_state: Any
+    reuse: bool
+    n_steps: int
+    n_env: int
+    _outputs: Callable[..., Any]
 
     _proba_distribution: Any = None
     _policy: Any = None
     _value_fn: Any = None
-    q_value: Any = None
+    _q_value: Any = None
     _action: Any = None
-    snew: Any = None  # recurrent state after the steps
+    _snew: Any = None
 
     @classmethod
     def graph_arguments(cls, *arguments: Any) -> tuple[Any, ...]:
@@ -344,9 +379,23 @@ class ActorCriticTensors(GraphTensors):
         if self._action is None:
             raise TypeError(f"{type(self).__name__} must call self._setup_init() at the end of its constructor")
 
-    def set_up_tensors(self) -> None:
-        """Makes the tensors that follow from the distribution and the value."""
+    def open_memory(self, n_batch: int | None) -> None:
+        """Makes the placeholders of a recurrent policy."""
+        if self.in_graph:
+            with v1.variable_scope("input", reuse=False):
+                self._dones_ph = v1.placeholder(tf.float32, (n_batch,), name="dones_ph")
+                self._states_ph = v1.placeholder(tf.float32, self.initial_state.shape, name="states_ph")
+
+    def _setup_init(self) -> None:
+        if not self.in_graph:
+            return super()._setup_init()
         with library_shapes():
+            if self._proba_distribution is None:  # what `extract` describes
+                with v1.variable_scope("model", reuse=self.reuse):
+                    states, masks = (self.states_ph, self.dones_ph) if self.recurrent else (None, None)
+                    outputs = self._outputs(self.processed_obs, states, masks, self.n_steps)
+                self._proba_distribution, self._value_fn = outputs.distribution, outputs.value[:, tf.newaxis]
+                self._policy, self.q_value, self.snew = outputs.policy, outputs.q_value, outputs.state
             distribution = self._proba_distribution
             self._action = distribution.sample()
             self._deterministic_action = distribution.mode()
@@ -358,6 +407,24 @@ class ActorCriticTensors(GraphTensors):
     def policy(self) -> Any:
         """Output of the policy head: logits or means, [B, n]."""
         return self.graph_tensor("_policy")
+
+    @property
+    def q_value(self) -> Any:
+        """Values of actions, [B, n]."""
+        return self.graph_tensor("_q_value")
+
+    @q_value.setter
+    def q_value(self, tensor: Tensor) -> None:
+        self._q_value = tensor
+
+    @property
+    def snew(self) -> Any:
+        """Recurrent states after the steps, [N, …]; None if the constructor keeps them elsewhere."""
+        return self.graph_tensor("_snew")
+
+    @snew.setter
+    def snew(self, tensor: Tensor) -> None:
+        self._snew = tensor
 
     @property
     def proba_distribution(self) -> Any:
@@ -409,7 +476,7 @@ class ActorCriticTensors(GraphTensors):
         return [self.obs_ph, self.states_ph, self.dones_ph] if self.recurrent else [self.obs_ph]
 
     def graph_heads(self, vector: Tensor, obs: Tensor, states: Tensor, masks: Tensor, n_steps: int) -> list[Tensor]:
-        """Distribution parameters, value [B, 1], and, where the policy has them, q_value, policy and recurrent state."""
+        """Distribution parameters, value [B, 1], and, where the policy has them, q_value, policy and state."""
         variant = self._variant(obs, n_steps) if self.recurrent else self
         optional = (variant.q_value, variant._policy, variant.snew)
         outputs = [variant._proba_distribution.flatparam(), variant._value_fn, *(t for t in optional if t is not None)]
@@ -427,15 +494,14 @@ class ActorCriticTensors(GraphTensors):
         n_env = obs.shape[0] // n_steps if obs.shape[0] else self.n_env
         if (n_env, n_steps) == (self.n_env, 1):
             return self
-        if (n_env, n_steps) not in self._variants:
-            policy, arguments, kwargs, scope, _ = self.recipe
-            scopes = (*scope, "train_model")
+        if (n_env, n_steps) not in self._side.variants:
+            recipe = self.recipe
             getter = outer_scope_getter("train_model")
-            with tf.init_scope(), self.host.graph.as_default(), _variable_scopes(scopes, reuse=True, custom_getter=getter):
-                made: Any = policy(
-                    self.sess, *arguments[1:3], n_env, n_steps, n_env * n_steps, **{**kwargs, "reuse": True}
-                )
+            scopes = _variable_scopes((*recipe.scope, "train_model"), reuse=True, custom_getter=getter)
+            with tf.init_scope(), self.host.graph.as_default(), scopes:
+                spaces, kwargs = recipe.arguments[1:3], {**recipe.kwargs, "reuse": True}
+                made: Any = recipe.policy(self.sess, *spaces, n_env, n_steps, n_env * n_steps, **kwargs)
                 made.finish_graph()
-            made._host, made.part = self.host, self.part
-            self._variants[n_env, n_steps] = made
-        return self._variants[n_env, n_steps]
+            made._side.host, made.part = self.host, self.part
+            self._side.variants[n_env, n_steps] = made
+        return self._side.variants[n_env, n_steps]

@@ -22,7 +22,6 @@ from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
-from stable_baselines_tf2.core.graph_layers import library_shapes
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
 from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
@@ -131,7 +130,7 @@ class BasePolicy(GraphTensors):
         n_batch: int | None = None,
         reuse: bool = False,
         scale: bool = False,
-        obs_phs: object = None,
+        obs_phs: tuple[Tensor, Tensor] | None = None,
         add_action_ph: bool = False,
     ) -> None:
         super().__init__("model")
@@ -287,17 +286,6 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
         flat, value, q_value, policy, state = self.graph_heads(vector, obs, states, masks, n_steps)
         return PolicyOutputs(self.pdtype.proba_distribution_from_flat(flat), value[:, 0], q_value, state, policy)
 
-    def _setup_init(self) -> None:
-        if not self.in_graph:
-            return super()._setup_init()
-        if self._proba_distribution is None:  # what `extract` describes
-            with tf.compat.v1.variable_scope("model", reuse=self.reuse), library_shapes():
-                states, masks = (self.states_ph, self.dones_ph) if self.recurrent else (None, None)
-                outputs = self._outputs(self.processed_obs, states, masks, self.n_steps)
-            self._proba_distribution, self._value_fn = outputs.distribution, outputs.value[:, tf.newaxis]
-            self._policy, self.q_value, self.snew = outputs.policy, outputs.q_value, outputs.state
-        self.set_up_tensors()
-
     # ------------------------------------------------------------ acting, outside of TensorFlow
     def architecture(self) -> tuple[DenseArchitecture, ActFun] | None:
         """Layers and activation of a network that NumPy can run; None for any other network."""
@@ -310,7 +298,7 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
     @property
     def actor(self) -> Actor:
         """Runs the network for `step`, `value` and `proba_step`."""
-        if self._actor is None and self.in_graph and self._host is None:
+        if self._actor is None and self.in_graph and self._side.host is None:
             self._actor = SessionActor(self)
         if self._actor is None:
             self._actor = self._numpy_actor() or CompiledActor(
@@ -361,10 +349,12 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
             return self.sampler.mode(outputs.flat), outputs.state
         return self.sampler.sample(outputs.flat, self.sampler.draw_noise(self.generator, outputs.flat)), outputs.state
 
-    def _act_by_step(self, obs: Any, state: Any, mask: Any, deterministic: bool) -> tuple[np.ndarray, Any]:
+    def _act_by_step(
+        self, obs: ArrayLike, state: np.ndarray | None, mask: ArrayLike | None, deterministic: bool
+    ) -> tuple[np.ndarray, Any]:
         if self.recurrent:
             state = self.initial_state if state is None else state
-            mask = np.zeros(len(obs)) if mask is None else mask
+            mask = np.zeros(len(np.asarray(obs))) if mask is None else mask
         actions, _, new_state, *_ = self.step(obs, state, mask, deterministic=deterministic)
         return actions, new_state
 
@@ -448,10 +438,7 @@ class RecurrentActorCriticPolicy(ActorCriticPolicy):
     ) -> None:
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
         self._initial_state = np.zeros((n_env, *state_shape), np.float32)
-        if self.in_graph:
-            with tf.compat.v1.variable_scope("input", reuse=False):
-                self._dones_ph = tf.compat.v1.placeholder(tf.float32, (n_batch,), name="dones_ph")
-                self._states_ph = tf.compat.v1.placeholder(tf.float32, (n_env, *state_shape), name="states_ph")
+        self.open_memory(n_batch)
 
     @property
     def initial_state(self) -> np.ndarray:

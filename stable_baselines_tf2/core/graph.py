@@ -8,6 +8,7 @@ and leaves what has effects (assignments, files) to TensorFlow's own session.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ class _Place(NamedTuple):
     """Where a graph's variable has its values: in the vector of one of the networks, or in a variable of its own."""
 
     part: int  # -1: in a variable of its own
-    index: int
+    place: int
 
 
 class GraphParameters(Parameters):
@@ -58,7 +59,7 @@ class GraphParameters(Parameters):
         variables: the graph's variables, in the order of their creation.
     """
 
-    def __init__(self, host: GraphHost, variables: Sequence[Any]) -> None:
+    def __init__(self, host: GraphHost, variables: Sequence[tf.Variable]) -> None:
         super().__init__(variables)
         self._host = host
 
@@ -82,7 +83,6 @@ class GraphHost:
     def __init__(self, seed: int | None = None) -> None:
         self.graph = LegacyGraph()
         self.graph.seed = seed
-        self.session = GraphSession(self)
         self.parts: list[Parameters] = []
         self.owners: list[Any] = []  # the policies; the first one's generator draws random numbers for sessions
         self._initial: list[tf.Tensor] = []  # their first vectors
@@ -96,8 +96,21 @@ class GraphHost:
         self._variables: dict[str, Any] = {}
         self._loaders: dict[str, tuple[Any, Any]] = {}  # a placeholder and an assignment, by name of the variable
 
+    @functools.cached_property
+    def session(self) -> GraphSession:
+        """The session."""
+        return GraphSession(self)
+
     # ------------------------------------------------------------ variables
-    def add_part(self, variables: Sequence[Any], params: Parameters | None = None) -> Parameters:
+    def include(self, params: Parameters) -> None:
+        """Makes variables of the graph for weights, unless it has them."""
+        if not any(part is params for part in self.parts):
+            with self.graph.as_default(), tf.control_dependencies(None), v1.variable_scope("", reuse=v1.AUTO_REUSE):
+                pairs = zip(params.names, params.shapes, strict=True)
+                variables = [v1.get_variable(name.removesuffix(":0"), list(shape)) for name, shape in pairs]
+            self.add_part(variables, params)
+
+    def add_part(self, variables: Sequence[tf.Variable], params: Parameters | None = None) -> Parameters:
         """Makes variables of the graph the weights of a network.
 
         Args:
@@ -107,6 +120,7 @@ class GraphHost:
         self.initialize()
         for i, variable in enumerate(variables):
             self._places[variable.op.name] = _Place(len(self.parts), i)
+            variable.load = functools.partial(self._load_one, variable)  # TensorFlow's own needs a graph around it
         self.parts.append(params or GraphParameters(self, variables))
         self._part_variables.append(list(variables))
         self._loaded.append(None)
@@ -127,7 +141,9 @@ class GraphHost:
 
     def trainable(self, scope: str) -> list[Any]:
         """The trainable variables within a scope, in the order of their creation."""
-        return [v for v in self.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES) if v.name.startswith(f"{scope}/")]
+        return [
+            v for v in self.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES) if v.name.startswith(f"{scope}/")
+        ]
 
     def variable(self, name: str) -> Any:
         """A variable by the name of its operation."""
@@ -162,7 +178,7 @@ class GraphHost:
         """The values of a variable that is no network's weight."""
         return self._own[index]
 
-    def read(self, variables: Sequence[Any]) -> tf.Tensor:
+    def read(self, variables: Sequence[tf.Variable]) -> tf.Tensor:
         """What the session holds, as one vector."""
         arrays = self.session.run_as_it_is(list(variables))
         flat = [np.asarray(array, np.float32).ravel() for array in arrays]
@@ -186,6 +202,10 @@ class GraphHost:
             self._loaded[i] = params.vector
         for name, own in zip(self._own_names, self._own, strict=True):
             own.assign(self.session.run_as_it_is(self.variable(name)))
+
+    def _load_one(self, variable: tf.Variable, value: Tensor, session: object = None) -> None:
+        placeholder, operation = self._loader(variable.op.name)
+        self.session.run(operation, {placeholder: value})
 
     def _assign(self, names: Sequence[str], arrays: Sequence[np.ndarray]) -> None:
         loaders = [self._loader(name) for name in names]
@@ -227,7 +247,7 @@ class GraphFunction:
     """
 
     def __init__(
-        self, host: GraphHost, outputs: Sequence[Any], inputs: Sequence[Any], probed: Sequence[Any] = ()
+        self, host: GraphHost, outputs: Sequence[Tensor], inputs: Sequence[Tensor], probed: Sequence[Any] = ()
     ) -> None:
         self.host = host
         self._probed = {tensor.name: f"probed_{i}" for i, tensor in enumerate(probed)}
@@ -287,13 +307,13 @@ class GraphFunction:
             pending += [tensor.op for tensor in operation.inputs if not self._is_cut(tensor)]
             pending += [op for op in operation.control_inputs if op.type not in VARIABLES]
 
-    def _own_place(self, operation: Any) -> int:
+    def _own_place(self, operation: tf.Operation) -> int:
         place = self.host.place(_variable_name(operation.inputs[0]))
         if place.part >= 0:
             raise NotImplementedError(f"{operation.name} assigns weights, which training itself changes")
-        return place.index
+        return place.place
 
-    def _is_cut(self, tensor: Any) -> bool:
+    def _is_cut(self, tensor: Tensor) -> bool:
         """Whether the value of a tensor comes from elsewhere."""
         if tensor.name in self._given or tensor.name in self.reads:
             return True
@@ -305,7 +325,7 @@ class GraphFunction:
             self.reads[tensor.name] = self.host.place(_variable_name(tensor.op.inputs[0]))
         return False
 
-    def _check(self, operation: Any) -> None:
+    def _check(self, operation: tf.Operation) -> None:
         kind = operation.type
         self.kinds.add(kind)
         if kind == "Placeholder":
@@ -319,7 +339,7 @@ class GraphFunction:
         if operation.op_def.is_stateful and kind not in READS:
             raise NotImplementedError(f"{operation.name} ({kind}) has effects, and runs in a session only")
 
-    def _copy(self, operation: Any) -> None:
+    def _copy(self, operation: tf.Operation) -> None:
         node = self._definition.node.add()
         node.CopyFrom(operation.node_def)
         node.attr.pop("_class", None)  # which variable it stood beside
@@ -377,8 +397,8 @@ class GraphFunction:
         given = [_fit(value, tensor) for value, tensor in zip(inputs, self.inputs, strict=True)]
         mapping = {name: given[i] for name, i in self._given.items()}
         weights = {part: self.host.parts[part].unflatten(vectors[part]) for part in self.parts}
-        for name, (part, index) in self.reads.items():
-            mapping[name] = weights[part][index] if part >= 0 else self.host.own(index).read_value()
+        for name, (part, place) in self.reads.items():
+            mapping[name] = weights[part][place] if part >= 0 else self.host.own(place).read_value()
         if noise is not None and self._normals is not None and self._normals.shape.rank == noise.shape.rank:
             mapping[self._normals.name] = noise
         if self._random:
@@ -392,7 +412,11 @@ class GraphFunction:
         mapping |= {f"probe_{i}:0": probe for i, probe in enumerate(probes)}
         used = {name: value for name, value in mapping.items() if self._uses(name)}
         with library_shapes():
-            found = tf.graph_util.import_graph_def(self._definition, used, self._after_probes(names), name="graph") if names else []
+            found = (
+                tf.graph_util.import_graph_def(self._definition, used, self._after_probes(names), name="graph")
+                if names
+                else []
+            )
         values = mapping | dict(zip(names, found, strict=True))
         for method, variable, value in self._assign:
             getattr(variable, method)(values[value.name])
@@ -405,18 +429,18 @@ class GraphFunction:
         return any(name in node.input for node in self._definition.node)
 
 
-def _as_tensor(value: Any) -> Any:
+def _as_tensor(value: Tensor) -> Any:
     """The tensor that holds a variable's value, or the tensor itself."""
     return value if isinstance(value, tf.Tensor) else tf.convert_to_tensor(value)
 
 
-def _variable_name(tensor: Any) -> str:
+def _variable_name(tensor: Tensor) -> str:
     """The name of the variable that a reference, handle or read belongs to."""
     operation = tensor.op
     return (operation.inputs[0].op if operation.type == "ReadVariableOp" else operation).name
 
 
-def _is_drawn(variable: Any) -> bool:
+def _is_drawn(variable: tf.Variable) -> bool:
     """Whether the initial value of a variable is random."""
     pending = [variable.initializer]
     while pending:
@@ -427,11 +451,11 @@ def _is_drawn(variable: Any) -> bool:
     return False
 
 
-def _assigns(operation: Any) -> bool:
+def _assigns(operation: tf.Operation) -> bool:
     return operation.type in ASSIGNMENTS
 
 
-def _fit(value: Any, tensor: Any) -> Tensor:
+def _fit(value: Tensor, tensor: Tensor) -> Tensor:
     """A value for a tensor of a graph, as that tensor's type and shape."""
     value = tf.cast(value, tensor.dtype.base_dtype)
     return tf.ensure_shape(value, tensor.shape) if tensor.shape.rank is not None else value
@@ -493,7 +517,7 @@ class _Run:
         return [output.numpy() for output in self._compiled([*vectors, *arrays, *key])]
 
 
-class GraphSession(v1.Session):
+class GraphSession(tf.compat.v1.Session):
     """A session on the weights of a model.
 
     What only computes runs as a compiled function of the current weights. What has effects runs in TensorFlow's own
@@ -508,17 +532,22 @@ class GraphSession(v1.Session):
         self._host = host
         self._runs: dict[tuple[int, ...], tuple[_Run | None, Any]] = {}  # by the identities of what is kept
 
-    def run_as_it_is(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Any:
+    def run_as_it_is(self, fetches: object, feed_dict: Mapping[Any, Any] | None = None) -> Any:
         """`run` of TensorFlow's own session, on what it holds."""
         return super().run(fetches, feed_dict)
 
     def run(
-        self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None, run_metadata: Any = None
+        self,
+        fetches: object,
+        feed_dict: Mapping[Any, Any] | None = None,
+        options: object = None,
+        run_metadata: object = None,
     ) -> Any:
         """See ``tf.compat.v1.Session.run``."""
         feed = feed_dict or {}
         several = type(fetches) in (list, tuple)
-        key = (*(map(id, fetches) if several else (id(fetches),)), several, *map(id, feed))
+        asked: Sequence[Any] = fetches if several else [fetches]
+        key = (several, *map(id, asked), -1, *map(id, feed))
         if key not in self._runs:
             self._runs[key] = self._compile(tf.nest.flatten(fetches), list(feed)), (fetches, list(feed))
         run = self._runs[key][0]
@@ -537,7 +566,7 @@ class GraphSession(v1.Session):
         except (NotImplementedError, ValueError):  # TensorFlow's own session does it, or says what is wrong
             return None
 
-    def _run_with_effects(self, fetches: Any, feed: Mapping[Any, Any], options: Any, run_metadata: Any) -> Any:
+    def _run_with_effects(self, fetches: object, feed: Mapping[Any, Any], options: object, run_metadata: object) -> Any:
         self._host.load()
         try:
             return super().run(fetches, feed, options, run_metadata)

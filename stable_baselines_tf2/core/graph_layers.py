@@ -89,16 +89,20 @@ class GraphLayer:
 
     def __getattr__(self, name: str) -> Any:
         member = getattr(type(self._layer), name, None)
-        if isinstance(member, property) and member.fget is not None and type(self._layer).__module__ == member.fget.__module__:
+        if (
+            isinstance(member, property)
+            and member.fget is not None
+            and type(self._layer).__module__ == member.fget.__module__
+        ):
             return member.fget(self)
         if isinstance(member, types.FunctionType):
             return member.__get__(self)
         return getattr(self._layer, name)
 
-    def add_weight(self, shape: Sequence[int], initializer: Any, name: str) -> Any:
+    def add_weight(self, shape: Sequence[int], initializer: object, name: str) -> Any:
         """A variable of the graph: that of this name, where there is one."""
 
-        def initial(shape: Sequence[int], dtype: Any = None, partition_info: Any = None) -> np.ndarray:
+        def initial(shape: Sequence[int], dtype: object = None, partition_info: object = None) -> np.ndarray:
             with eagerly():
                 return np.asarray(keras.initializers.get(initializer)(tuple(int(n) for n in shape), dtype="float32"))
 

@@ -35,7 +35,7 @@ class ProbedFunction:
         variables: the network's weights.
     """
 
-    def __init__(self, function: GraphFunction, variables: Sequence[Any]) -> None:
+    def __init__(self, function: GraphFunction, variables: Sequence[tf.Variable]) -> None:
         self._function, self._variables = function, list(variables)
         self._uses = list(self._find(function))
         products = {use.outputs.name: use.outputs for use in self._uses}
@@ -69,14 +69,14 @@ class ProbedFunction:
         return tf.image.extract_patches(inputs, (1, height, width, 1), strides, (1, 1, 1, 1), padding)
 
     def _find(self, function: GraphFunction) -> Any:
-        reads = {name: place.index for name, place in function.reads.items() if place.part >= 0}
+        reads = {name: place.place for name, place in function.reads.items() if place.part >= 0}
         operations = sorted(function.operations, key=lambda operation: operation._id)
         consumers: dict[str, list[Any]] = {}
         for operation in operations:
             for tensor in operation.inputs:
                 consumers.setdefault(tensor.name, []).append(operation)
 
-        def weight(tensor: Any) -> int | None:
+        def weight(tensor: Tensor) -> int | None:
             if tensor.name in reads:
                 return reads[tensor.name]
             return weight(tensor.op.inputs[0]) if tensor.op.type == "Identity" else None
@@ -93,10 +93,13 @@ class ProbedFunction:
                 if follower is not None and follower.type in SUMS | {"BiasAdd"}:
                     bias = next((found for found in map(weight, follower.inputs) if found is not None), None)
                     product = product if bias is None else follower.outputs[0]
-                homogeneous = bias is not None and follower.type == "BiasAdd"
-                reported.update([follower.name] if homogeneous else [])
+                homogeneous = bias is not None and product.op.type == "BiasAdd"
+                reported.update([product.op.name] if homogeneous else [])
                 yield _Use(kernel, bias if homogeneous else None, operation.inputs[0], product, operation)
             elif operation.type in SUMS and operation.name not in reported:
                 vector = next((found for found in map(weight, operation.inputs) if found is not None), None)
-                if vector is not None and math.prod(self._variables[vector].shape.as_list()) == operation.outputs[0].shape[-1]:
+                if (
+                    vector is not None
+                    and math.prod(self._variables[vector].shape.as_list()) == operation.outputs[0].shape[-1]
+                ):
                     yield _Use(vector, None, None, operation.outputs[0], operation)

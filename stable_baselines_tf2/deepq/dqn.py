@@ -208,6 +208,11 @@ class DQN(OffPolicyRLModel):
     def acting_policy(self) -> Any:
         return self.require_built(self.step_model)
 
+    @property
+    def params(self) -> list[Any]:
+        """All variables in `graph`, which `sess` reads and assigns."""
+        return self.graph_variables(self.get_parameter_list())
+
     def update_target(self) -> None:
         """Copies the weights of Q to Q'."""
         self.target_model.params.copy_from(self.step_model.params)

@@ -60,7 +60,7 @@ class DQNPolicy(BasePolicy):
         n_batch: int | None = None,
         reuse: bool = False,
         scale: bool = False,
-        obs_phs: object = None,
+        obs_phs: tuple[Tensor, Tensor] | None = None,
         dueling: bool = True,
     ) -> None:
         if not is_discrete(ac_space):
@@ -118,7 +118,7 @@ class DQNPolicy(BasePolicy):
 
     def action_values(self, obs: ArrayLike) -> np.ndarray:
         """Values of all actions [B, n], for raw observations [B, …]."""
-        if self._q_function is None and self.in_graph and self._host is None:
+        if self._q_function is None and self.in_graph and self._side.host is None:
             self._q_function = lambda obs: self.sess.run(self.q_values, {self.obs_ph: obs})
         if self._q_function is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
@@ -196,7 +196,7 @@ class FeedForwardPolicy(DQNPolicy):
         layers: Sequence[int] | None = None,
         cnn_extractor: Callable[..., Tensor] = nature_cnn,
         feature_extraction: str = "cnn",
-        obs_phs: object = None,
+        obs_phs: tuple[Tensor, Tensor] | None = None,
         layer_norm: bool = False,
         dueling: bool = True,
         act_fun: ActFun = tf.nn.relu,
@@ -303,7 +303,7 @@ class _NamedPolicy(FeedForwardPolicy):
         n_steps: int = 1,
         n_batch: int | None = None,
         reuse: bool = False,
-        obs_phs: object = None,
+        obs_phs: tuple[Tensor, Tensor] | None = None,
         dueling: bool = True,
         **_kwargs: Any,
     ) -> None:

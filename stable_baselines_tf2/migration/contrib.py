@@ -10,11 +10,13 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from stable_baselines_tf2.migration.tensorflow1 import face, needs_graph
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.migration import graph_functions
 
 v1 = tf.compat.v1
 Initializer = Callable[..., Any]
 Function = Callable[..., Any]
+ZEROS = v1.zeros_initializer()
 _defaults: list[dict[Any, dict[str, Any]]] = []  # of the open arg_scope blocks
 
 
@@ -22,12 +24,12 @@ def _layer(function: Function) -> Function:
     """Makes a function take part in `arg_scope`, and say what it needs outside of graphs."""
 
     @functools.wraps(function)
-    def with_defaults(*arguments: Any, **kwargs: Any) -> Any:
+    def with_defaults(*arguments: Any, **kwargs: Any) -> Tensor:
         for scope in _defaults:
             kwargs = {**scope.get(function.__name__, {}), **kwargs}
         return checked(*arguments, **kwargs)
 
-    checked = needs_graph(function, f"tf.contrib.layers.{function.__name__}")
+    checked = graph_functions.needs_graph(function, f"tf.contrib.layers.{function.__name__}")
     return with_defaults
 
 
@@ -42,14 +44,18 @@ def arg_scope(functions: Sequence[Function], **defaults: Any) -> Iterator[None]:
 
 
 # ------------------------------------------------------------ initializers and regularizers
-def xavier_initializer(uniform: bool = True, seed: int | None = None, dtype: Any = tf.float32) -> Initializer:
+def xavier_initializer(uniform: bool = True, seed: int | None = None, dtype: object = tf.float32) -> Initializer:
     """Glorot's initial weights."""
     kind = v1.glorot_uniform_initializer if uniform else v1.glorot_normal_initializer
     return kind(seed=seed, dtype=dtype)
 
 
 def variance_scaling_initializer(
-    factor: float = 2.0, mode: str = "FAN_IN", uniform: bool = False, seed: int | None = None, dtype: Any = tf.float32
+    factor: float = 2.0,
+    mode: str = "FAN_IN",
+    uniform: bool = False,
+    seed: int | None = None,
+    dtype: object = tf.float32,
 ) -> Initializer:
     """Initial weights whose variance is that of the inputs times ``factor``."""
     distribution = "uniform" if uniform else "truncated_normal"
@@ -73,7 +79,7 @@ def l1_l2_regularizer(scale_l1: float = 1.0, scale_l2: float = 1.0, scope: str |
 
 # ------------------------------------------------------------ layers
 def _finished(
-    outputs: Any,
+    outputs: Tensor,
     size: int,
     normalizer_fn: Function | None,
     normalizer_params: dict[str, Any] | None,
@@ -81,7 +87,7 @@ def _finished(
     biases_regularizer: Function | None,
     activation_fn: Function | None,
     trainable: bool,
-) -> Any:
+) -> Tensor:
     """What follows the product in a layer: normalization or biases, then the activation."""
     if normalizer_fn is not None:
         outputs = normalizer_fn(outputs, **(normalizer_params or {}))
@@ -95,21 +101,21 @@ def _finished(
 
 @_layer
 def fully_connected(
-    inputs: Any,
+    inputs: Tensor,
     num_outputs: int,
     activation_fn: Function | None = tf.nn.relu,
     normalizer_fn: Function | None = None,
     normalizer_params: dict[str, Any] | None = None,
     weights_initializer: Initializer | None = None,
     weights_regularizer: Function | None = None,
-    biases_initializer: Initializer | None = v1.zeros_initializer(),
+    biases_initializer: Initializer | None = ZEROS,
     biases_regularizer: Function | None = None,
-    reuse: Any = None,
-    variables_collections: Any = None,
-    outputs_collections: Any = None,
+    reuse: object = None,
+    variables_collections: object = None,
+    outputs_collections: object = None,
     trainable: bool = True,
-    scope: Any = None,
-) -> Any:
+    scope: object = None,
+) -> Tensor:
     """A dense layer over the last axis, variables ``weights`` and ``biases``."""
     with v1.variable_scope(scope, "fully_connected", [inputs], reuse=reuse):
         n_inputs = inputs.shape.as_list()[-1]
@@ -133,32 +139,32 @@ def fully_connected(
         )
 
 
-def _pair(value: Any) -> list[int]:
+def _pair(value: int | Sequence[int]) -> list[int]:
     return [int(n) for n in value] if isinstance(value, Sequence) else [int(value)] * 2
 
 
 @_layer
 def conv2d(
-    inputs: Any,
+    inputs: Tensor,
     num_outputs: int,
-    kernel_size: Any,
-    stride: Any = 1,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
     padding: str = "SAME",
     data_format: str | None = None,
-    rate: Any = 1,
+    rate: int | Sequence[int] = 1,
     activation_fn: Function | None = tf.nn.relu,
     normalizer_fn: Function | None = None,
     normalizer_params: dict[str, Any] | None = None,
     weights_initializer: Initializer | None = None,
     weights_regularizer: Function | None = None,
-    biases_initializer: Initializer | None = v1.zeros_initializer(),
+    biases_initializer: Initializer | None = ZEROS,
     biases_regularizer: Function | None = None,
-    reuse: Any = None,
-    variables_collections: Any = None,
-    outputs_collections: Any = None,
+    reuse: object = None,
+    variables_collections: object = None,
+    outputs_collections: object = None,
     trainable: bool = True,
-    scope: Any = None,
-) -> Any:
+    scope: object = None,
+) -> Tensor:
     """A convolution of images [B, height, width, channels], variables ``weights`` and ``biases``."""
     _only_channels_last(data_format)
     with v1.variable_scope(scope, "Conv", [inputs], reuse=reuse):
@@ -184,19 +190,21 @@ def conv2d(
 
 def _only_channels_last(data_format: str | None) -> None:
     if data_format not in (None, "NHWC"):
-        raise ValueError(f"data_format must be 'NHWC', since processors convolve with the channels last, not {data_format!r}")
+        raise ValueError(
+            f"data_format must be 'NHWC', since processors convolve with the channels last, not {data_format!r}"
+        )
 
 
 @_layer
 def max_pool2d(
-    inputs: Any,
-    kernel_size: Any,
-    stride: Any = 2,
+    inputs: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
     padding: str = "VALID",
     data_format: str | None = None,
-    outputs_collections: Any = None,
-    scope: Any = None,
-) -> Any:
+    outputs_collections: object = None,
+    scope: object = None,
+) -> Tensor:
     """The largest of each window of images [B, height, width, channels]."""
     _only_channels_last(data_format)
     return tf.nn.max_pool2d(inputs, _pair(kernel_size), _pair(stride), padding.upper(), name=scope)
@@ -204,38 +212,38 @@ def max_pool2d(
 
 @_layer
 def avg_pool2d(
-    inputs: Any,
-    kernel_size: Any,
-    stride: Any = 2,
+    inputs: Tensor,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 2,
     padding: str = "VALID",
     data_format: str | None = None,
-    outputs_collections: Any = None,
-    scope: Any = None,
-) -> Any:
+    outputs_collections: object = None,
+    scope: object = None,
+) -> Tensor:
     """The mean of each window of images [B, height, width, channels]."""
     _only_channels_last(data_format)
     return tf.nn.avg_pool2d(inputs, _pair(kernel_size), _pair(stride), padding.upper(), name=scope)
 
 
 @_layer
-def flatten(inputs: Any, outputs_collections: Any = None, scope: Any = None) -> Any:
+def flatten(inputs: Tensor, outputs_collections: object = None, scope: str | None = None) -> Tensor:
     """All axes but the first in one, [B, n]."""
-    return face.layers.flatten(inputs, scope)
+    return graph_functions.flatten(inputs, scope)
 
 
 @_layer
 def dropout(
-    inputs: Any,
-    keep_prob: Any = 0.5,
-    noise_shape: Any = None,
-    is_training: Any = True,
-    outputs_collections: Any = None,
-    scope: Any = None,
+    inputs: Tensor,
+    keep_prob: float | Tensor = 0.5,
+    noise_shape: object = None,
+    is_training: bool | Tensor = True,
+    outputs_collections: object = None,
+    scope: object = None,
     seed: int | None = None,
-) -> Any:
+) -> Tensor:
     """Keeps each number with a probability, while training."""
 
-    def dropped() -> Any:
+    def dropped() -> Tensor:
         return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape=noise_shape, seed=seed, name=scope)
 
     if isinstance(is_training, tf.Tensor):
@@ -245,23 +253,27 @@ def dropout(
 
 @_layer
 def layer_norm(
-    inputs: Any,
+    inputs: Tensor,
     center: bool = True,
     scale: bool = True,
     activation_fn: Function | None = None,
-    reuse: Any = None,
-    variables_collections: Any = None,
-    outputs_collections: Any = None,
+    reuse: object = None,
+    variables_collections: object = None,
+    outputs_collections: object = None,
     trainable: bool = True,
     begin_norm_axis: int = 1,
     begin_params_axis: int = -1,
-    scope: Any = None,
-) -> Any:
+    scope: object = None,
+) -> Tensor:
     """Layer normalization (https://arxiv.org/abs/1607.06450), variables ``beta`` and ``gamma``."""
     with v1.variable_scope(scope, "LayerNorm", [inputs], reuse=reuse):
         shape = inputs.shape.as_list()[begin_params_axis:]
-        beta = v1.get_variable("beta", shape, initializer=v1.zeros_initializer(), trainable=trainable) if center else None
-        gamma = v1.get_variable("gamma", shape, initializer=v1.ones_initializer(), trainable=trainable) if scale else None
+        beta = (
+            v1.get_variable("beta", shape, initializer=v1.zeros_initializer(), trainable=trainable) if center else None
+        )
+        gamma = (
+            v1.get_variable("gamma", shape, initializer=v1.ones_initializer(), trainable=trainable) if scale else None
+        )
         axes = list(range(begin_norm_axis % inputs.shape.rank, inputs.shape.rank))
         mean, variance = tf.nn.moments(inputs, axes, keepdims=True)
         outputs = tf.nn.batch_normalization(inputs, mean, variance, beta, gamma, 1e-12)
@@ -270,7 +282,7 @@ def layer_norm(
 
 @_layer
 def batch_norm(
-    inputs: Any,
+    inputs: Tensor,
     decay: float = 0.999,
     center: bool = True,
     scale: bool = False,
@@ -278,19 +290,21 @@ def batch_norm(
     activation_fn: Function | None = None,
     param_initializers: dict[str, Initializer] | None = None,
     param_regularizers: dict[str, Function] | None = None,
-    updates_collections: Any = v1.GraphKeys.UPDATE_OPS,
-    is_training: Any = True,
-    reuse: Any = None,
-    variables_collections: Any = None,
-    outputs_collections: Any = None,
+    updates_collections: object = v1.GraphKeys.UPDATE_OPS,
+    is_training: bool | Tensor = True,
+    reuse: object = None,
+    variables_collections: object = None,
+    outputs_collections: object = None,
     trainable: bool = True,
-    scope: Any = None,
-    **unused: Any,
-) -> Any:
+    scope: object = None,
+    **unused: object,
+) -> Tensor:
     """Batch normalization, variables ``beta``, ``gamma`` (with ``scale``), ``moving_mean`` and ``moving_variance``."""
     initial, penalty = param_initializers or {}, param_regularizers or {}
     with v1.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as opened:
-        layer = face.layers.BatchNormalization(
+        from tf_keras.api._v1.keras.__internal__.legacy.layers import BatchNormalization
+
+        layer = BatchNormalization(
             axis=-1,
             momentum=decay,
             epsilon=epsilon,
@@ -321,9 +335,16 @@ def batch_norm(
 
 @_layer
 def embed_sequence(
-    ids: Any, vocab_size: int, embed_dim: int, unique: bool = False, initializer: Any = None, regularizer: Any = None,
-    trainable: bool = True, scope: Any = None, reuse: Any = None,
-) -> Any:
+    ids: Tensor,
+    vocab_size: int,
+    embed_dim: int,
+    unique: bool = False,
+    initializer: object = None,
+    regularizer: object = None,
+    trainable: bool = True,
+    scope: object = None,
+    reuse: object = None,
+) -> Tensor:
     """A vector for each number, from the variable ``embeddings``."""
     with v1.variable_scope(scope, "EmbedSequence", [ids], reuse=reuse):
         embeddings = v1.get_variable(
@@ -332,12 +353,14 @@ def embed_sequence(
         return tf.nn.embedding_lookup(embeddings, ids)
 
 
-def one_hot_encoding(labels: Any, num_classes: int, on_value: float = 1.0, off_value: float = 0.0, **unused: Any) -> Any:
+def one_hot_encoding(
+    labels: Tensor, num_classes: int, on_value: float = 1.0, off_value: float = 0.0, **unused: object
+) -> Tensor:
     """One-hot rows."""
     return tf.one_hot(labels, num_classes, on_value=on_value, off_value=off_value)
 
 
-def stack(inputs: Any, layer: Function, stack_args: Sequence[Any], **kwargs: Any) -> Any:
+def stack(inputs: Tensor, layer: Function, stack_args: Sequence[Any], **kwargs: Any) -> Tensor:
     """Layers one after the other, with arguments of their own each."""
     scope = kwargs.pop("scope", None) or "stack"
     with v1.variable_scope(scope, "Stack", [inputs]):
@@ -351,13 +374,15 @@ def stack(inputs: Any, layer: Function, stack_args: Sequence[Any], **kwargs: Any
 class _Unknown(ModuleType):
     """A module of ``tf.contrib``; names that are not in it raise an error that says what to use."""
 
-    def __init__(self, name: str, members: dict[str, Any], advice: str, further: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, name: str, members: dict[str, Any], advice: str, further: Callable[[], Any] | None = None
+    ) -> None:
         super().__init__(f"tensorflow.contrib.{name}" if name else "tensorflow.contrib")
         vars(self).update(members)
         self._members, self._advice, self._further = members, advice, further
         self.__path__: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Tensor:
         if name.startswith("__"):
             raise AttributeError(name)
         if self._further is not None:
@@ -374,11 +399,13 @@ class _Unknown(ModuleType):
         )
 
 
-def _cells() -> Any:
-    return face.nn.rnn_cell
+def _cells() -> Tensor:
+    from tf_keras.api._v1.keras.__internal__.legacy import rnn_cell
+
+    return rnn_cell
 
 
-def _distributions() -> Any:
+def _distributions() -> Tensor:
     import tensorflow_probability
 
     return tensorflow_probability.distributions

@@ -8,6 +8,7 @@ What makes placeholders, variables or layers works in a graph only: in the const
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Sequence
@@ -17,8 +18,13 @@ from typing import Any
 import tensorflow
 
 from stable_baselines_tf2.core.graph_layers import GraphNeeded, LegacyGraph, in_graph
+from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.migration import contrib
+from stable_baselines_tf2.migration.graph_functions import flatten, needs_graph
 
 MISSING = object()
+Own = dict[str, Callable[[], Any]]
+Variables = Sequence[Any] | dict[str, Any] | None
 # What makes parts of a graph, by the module that holds it ("" for tf itself).
 IN_GRAPHS = {
     "": ("get_variable", "gradients", "make_template", "placeholder", "placeholder_with_default", "sparse_placeholder"),
@@ -45,7 +51,7 @@ class Face(ModuleType):
         own: attributes that are in neither, or other ones; functions without arguments that give them.
     """
 
-    def __init__(self, name: str, old: Any, new: Any, own: dict[str, Callable[[], Any]] | None = None) -> None:
+    def __init__(self, name: str, old: ModuleType | None, new: ModuleType | None, own: Own | None = None) -> None:
         super().__init__(f"tensorflow.{name}" if name else "tensorflow", getattr(new or old, "__doc__", None))
         self._name, self._old, self._new, self._own = name, old, new, own or {}
         self.__path__: list[str] = []
@@ -82,7 +88,7 @@ class Face(ModuleType):
         return new if old is MISSING else _either(old, new)
 
 
-def _attribute(module: Any, name: str) -> Any:
+def _attribute(module: ModuleType | None, name: str) -> Any:
     try:
         return getattr(module, name, MISSING)
     except ImportError:  # an attribute that is loaded when it is asked for, and cannot be
@@ -91,34 +97,44 @@ def _attribute(module: Any, name: str) -> Any:
 
 def _either(old: Callable[..., Any], new: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(old)
-    def function(*arguments: Any, **kwargs: Any) -> Any:
+    def function(*arguments: object, **kwargs: object) -> Any:
         return (old if in_graph() else new)(*arguments, **kwargs)
 
     return function
 
 
-def needs_graph(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A function that works in a graph only, and says so elsewhere."""
-
-    @functools.wraps(function)
-    def checked(*arguments: Any, **kwargs: Any) -> Any:
-        if not in_graph():
-            raise GraphNeeded(
-                f"{name} makes part of a graph of TensorFlow 1: use it in the constructor of a policy, or within "
-                "`with tf.Graph().as_default():`"
-            )
-        return function(*arguments, **kwargs)
-
-    return checked
-
-
 class variable_scope(tensorflow.compat.v1.variable_scope):
     """See ``tf.compat.v1.variable_scope``."""
 
-    def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+    def __init__(self, *arguments: object, **kwargs: object) -> None:
         if not in_graph():
             raise GraphNeeded("tf.variable_scope opens a scope in a graph of TensorFlow 1")
         super().__init__(*arguments, **kwargs)
+
+
+class Saver(tensorflow.compat.v1.train.Saver):
+    """See ``tf.compat.v1.train.Saver``; works outside of its variables' graph too."""
+
+    def __init__(
+        self, var_list: Sequence[Any] | dict[str, Any] | None = None, *arguments: object, **kwargs: object
+    ) -> None:
+        with _graph_of(var_list):
+            super().__init__(var_list, *arguments, **kwargs)
+
+    def save(self, sess: tensorflow.compat.v1.Session, *arguments: object, **kwargs: object) -> Any:
+        """Writes the variables to files; the path of these."""
+        with sess.graph.as_default():
+            return super().save(sess, *arguments, **kwargs)
+
+    def restore(self, sess: tensorflow.compat.v1.Session, save_path: str) -> None:
+        """Reads the variables from files."""
+        with sess.graph.as_default():
+            super().restore(sess, save_path)
+
+
+def _graph_of(variables: Variables) -> contextlib.AbstractContextManager[Any]:
+    variables = list(variables.values()) if isinstance(variables, dict) else variables
+    return variables[0].graph.as_default() if variables else contextlib.nullcontext()
 
 
 def _layers() -> Any:
@@ -131,27 +147,20 @@ def _layers() -> Any:
         return needs_graph(found, f"tf.layers.{name}") if name.islower() else found
 
     names = [name for name in dir(layers) if callable(getattr(layers, name)) and name != "flatten"]
-    return Face("layers", layers, None, {"flatten": lambda: needs_graph(flatten, "tf.layers.flatten")} | {name: functools.partial(member, name) for name in names})
-
-
-def flatten(inputs: Any, name: str | None = None, data_format: str | None = None) -> Any:
-    """All axes but the first in one, [B, n]."""
-    old = tensorflow.compat.v1
-    inputs = tensorflow.convert_to_tensor(inputs)
-    if data_format == "channels_first" and inputs.shape.rank > 2:
-        inputs = tensorflow.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])
-    with old.name_scope(name, "flatten" if name is None else None):
-        n = inputs.shape[1:].num_elements()
-        outputs = tensorflow.reshape(inputs, tensorflow.stack([old.shape(inputs)[0], -1]))
-        outputs.set_shape([inputs.shape.as_list()[0], n])
-    return outputs
+    return Face(
+        "layers",
+        layers,
+        None,
+        {"flatten": lambda: needs_graph(flatten, "tf.layers.flatten")}
+        | {name: functools.partial(member, name) for name in names},
+    )
 
 
 def _counted(convolution: Callable[..., Any]) -> Callable[..., Any]:
     """A convolution of as many operations as it once had: initial weights after it depend on their number."""
 
     @functools.wraps(convolution)
-    def counted(*arguments: Any, **kwargs: Any) -> Any:
+    def counted(*arguments: object, **kwargs: object) -> Any:
         outputs = convolution(*arguments, **kwargs)
         tensorflow.constant(kwargs.get("dilation_rate", 1), name="dilation_rate")
         return outputs
@@ -159,17 +168,19 @@ def _counted(convolution: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
-def _with_old_initializer(layer: Any) -> Any:
+def _with_old_initializer(layer: Callable[..., Any]) -> Any:
     """A layer, or function that makes one, whose initial weights are those that a variable had by default."""
     default = tensorflow.compat.v1.glorot_uniform_initializer
-    names = [n for n, p in inspect.signature(layer).parameters.items() if n.endswith("kernel_initializer") and not p.default]
+    names = [
+        n for n, p in inspect.signature(layer).parameters.items() if n.endswith("kernel_initializer") and not p.default
+    ]
     if not names:
         return layer
     if not inspect.isclass(layer):
         return _filling_in(layer, names, default)
 
-    class Layer(layer):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **kwargs: Any) -> None:
+    class Layer(layer):  # type: ignore[misc, valid-type]
+        def __init__(self, *arguments: object, **kwargs: object) -> None:
             _filling_in(super().__init__, names, default)(*arguments, **kwargs)
 
     Layer.__name__ = Layer.__qualname__ = layer.__name__
@@ -180,7 +191,7 @@ def _filling_in(function: Callable[..., Any], names: Sequence[str], default: Cal
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def filled(*arguments: Any, **kwargs: Any) -> Any:
+    def filled(*arguments: object, **kwargs: object) -> Any:
         bound = signature.bind(*arguments, **kwargs)
         for name in names:
             if bound.arguments.get(name) is None:
@@ -212,8 +223,8 @@ def _keras_backend() -> Any:
 def _keras_flatten() -> Any:
     from tf_keras.api._v1.keras import layers
 
-    class Flatten(layers.Flatten):  # type: ignore[misc]
-        def call(self, inputs: Any) -> Any:
+    class Flatten(layers.Flatten):
+        def call(self, inputs: Tensor) -> Any:
             return flatten(inputs, data_format=self.data_format) if in_graph() else super().call(inputs)
 
     return Flatten
@@ -225,22 +236,17 @@ def _rnn_cells() -> Any:
     return rnn_cell
 
 
-def _contrib() -> Any:
-    from stable_baselines_tf2.migration import contrib
-
-    return contrib.tree
-
-
 def _nothing() -> Any:
     return lambda *arguments, **kwargs: None
 
 
 # Attributes of modules within.
-INNER: dict[str, dict[str, Callable[[], Any]]] = {
+INNER: dict[str, Own] = {
     "nn": {"rnn_cell": _rnn_cells},
     "keras": {"backend": _keras_backend},
     "keras.layers": {"Flatten": _keras_flatten},
-    "compat": {"v1": lambda: face},
+    "compat": {"v1": lambda: find("tensorflow", innermost=True)},
+    "train": {"Saver": lambda: Saver},
 }
 face = Face(
     "",
@@ -248,7 +254,7 @@ face = Face(
     tensorflow,
     {
         "Graph": lambda: LegacyGraph,
-        "contrib": _contrib,
+        "contrib": lambda: contrib.tree,
         "keras": _keras,
         "layers": _layers,
         "variable_scope": lambda: variable_scope,
@@ -274,5 +280,3 @@ def find(name: str, *, innermost: bool) -> Any:
         except AttributeError as error:
             raise ModuleNotFoundError(str(error), name=name) from error
     return found if innermost else face
-
-

@@ -40,6 +40,7 @@ from stable_baselines_tf2.files.model import (
     write_pickle,
 )
 from stable_baselines_tf2.models.cloning import clone, cloning_step
+from stable_baselines_tf2.models.graph_access import GraphAccess
 from stable_baselines_tf2.models.training import set_threads
 
 RANK_STRIDE = 10_000  # between the seeds of the environments of two MPI workers
@@ -47,7 +48,7 @@ Model = TypeVar("Model", bound="BaseRLModel")
 Network = TypeVar("Network")
 
 
-class BaseRLModel(ABC):
+class BaseRLModel(GraphAccess, ABC):
     """What all algorithms have in common.
 
     Methods that are marked as hooks are there to be overridden; *Writing an algorithm* in the guide lists them.

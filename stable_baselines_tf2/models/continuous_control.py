@@ -70,10 +70,9 @@ class ContinuousControlModel(OffPolicyRLModel):
 
     @property
     def params(self) -> list[Any]:
-        """The variables that are trained, up to date."""
-        self.sync()
+        """The variables that are trained in `graph`, which `sess` reads and assigns."""
         targets = {id(variable) for variable in self.target_params}
-        return [variable for variable in self.parameters.variables if id(variable) not in targets]
+        return self.graph_variables(v for v in self.parameters.variables if id(v) not in targets)
 
     # ------------------------------------------------------------ exploration
     @hook

@@ -179,7 +179,7 @@ class ContinuousPolicy(BasePolicy):
 
     def act_outputs(self, obs: ArrayLike) -> np.ndarray:
         """`actor_outputs` for raw observations [B, …], as an array."""
-        if self._actor is None and self.in_graph and self._host is None:
+        if self._actor is None and self.in_graph and self._side.host is None:
             self._actor = lambda obs: self.sess.run(self._graph_actor, {self.obs_ph: obs})
         if self._actor is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.callbacks import MaybeCallback
-from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.graph_policies import make_policy, one_graph
+from stable_baselines_tf2.common.math_util import explained_variance
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, PolicyOutputs
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
@@ -237,8 +237,8 @@ class ActorCriticRLModel(BaseRLModel):
 
     @property
     def params(self) -> list[Any]:
-        """The variables of the policy, up to date: `get_parameter_list` under its older name."""
-        return self.get_parameter_list()
+        """The variables of the policy in `graph`, which `sess` reads and assigns."""
+        return self.graph_variables(self.get_parameter_list())
 
     @property
     def initial_state(self) -> np.ndarray | None:

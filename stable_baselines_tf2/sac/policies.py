@@ -135,8 +135,10 @@ class SACPolicy(ContinuousPolicy):
         if self.samples_in_graph:
             function = self.graph_function("sample", self._graph_sample, [self.processed_obs])
             return tuple(function({self.part: self._weights}, [processed_obs], noise=noise))
-        outputs = self.actions(processed_obs)
-        mean, log_std = tf.split(outputs, 2, axis=-1) if self.in_graph else outputs
+        if self.in_graph:
+            mean, log_std = tf.split(self.actions(processed_obs), 2, axis=-1)
+        else:
+            mean, log_std = self.gaussian(processed_obs)
         _, actions, logp = self.squashed(mean, log_std, noise)
         return actions, logp, tf.reduce_mean(gaussian_entropy(log_std))
 

@@ -33,7 +33,7 @@ from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch, PhaseResult, Statistics, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
-from stable_baselines_tf2.sac.policies import SACPolicy, gaussian_entropy
+from stable_baselines_tf2.sac.policies import SACPolicy
 
 
 class SAC(ContinuousControlModel):

@@ -188,8 +188,8 @@ def test_sequences_are_steps_in_turn():
 
 def test_images_are_scaled_by_cnn_policies_only():
     space = box(36, 36, 1, low=0, high=255, dtype=np.uint8)
-    assert lib.CnnPolicy(None, space, box(2)).preprocessor._range is not None
-    assert lib.MlpPolicy(None, space, box(2), net_arch=[4]).preprocessor._range is None
+    assert lib.CnnPolicy(None, space, box(2)).preprocessor._factor is not None
+    assert lib.MlpPolicy(None, space, box(2), net_arch=[4]).preprocessor._factor is None
 
 
 def test_with_weights_takes_them_from_the_vector():

@@ -1,0 +1,55 @@
+"""Sessions, graphs and variables of TensorFlow 1, for programs that ask models for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from stable_baselines_tf2.core.naming import legacy_name
+from stable_baselines_tf2.core.parameters import JoinedParameters, NamedWeights, Parameters
+
+
+class GraphAccess:
+    """What models have of TensorFlow 1: a session on the current weights, which may also assign them.
+
+    An algorithm that trains in a session of its own sets ``sess`` and ``graph`` itself.
+    """
+
+    _sess: Any = None
+    _graph: Any = None
+
+    @property
+    def sess(self) -> Any:
+        """A session on the current weights; what it assigns to variables becomes the model's weights."""
+        return self._sess if self._sess is not None else self.acting_policy.sess  # type: ignore[attr-defined]
+
+    @sess.setter
+    def sess(self, session: tf.compat.v1.Session) -> None:
+        self._sess = session
+
+    @property
+    def graph(self) -> tf.Graph:
+        """The graph of `sess`."""
+        return self._graph if self._graph is not None else self.acting_policy.graph  # type: ignore[attr-defined]
+
+    @graph.setter
+    def graph(self, graph: tf.Graph) -> None:
+        self._graph = graph
+
+    def graph_variables(self, variables: Iterable[Any]) -> list[Any]:
+        """The variables of `graph` that stand for variables of the model."""
+        names = [legacy_name(variable) for variable in variables]
+        host = self.acting_policy.host  # type: ignore[attr-defined]
+        for part in _parts(self.parameters):  # type: ignore[attr-defined]
+            host.include(part)
+        return [host.variable(name.removesuffix(":0")) for name in names]
+
+
+def _parts(parameters: NamedWeights) -> Iterator[Parameters]:
+    if isinstance(parameters, Parameters):
+        yield parameters
+    elif isinstance(parameters, JoinedParameters):
+        for part in parameters.parts:
+            yield from _parts(part)
