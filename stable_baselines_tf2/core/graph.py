@@ -546,7 +546,7 @@ class GraphSession(tf.compat.v1.Session):
         """See ``tf.compat.v1.Session.run``."""
         feed = feed_dict or {}
         several = type(fetches) in (list, tuple)
-        asked: Sequence[Any] = fetches if several else [fetches]
+        asked: Any = fetches if several else [fetches]
         key = (several, *map(id, asked), -1, *map(id, feed))
         if key not in self._runs:
             self._runs[key] = self._compile(tf.nest.flatten(fetches), list(feed)), (fetches, list(feed))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.core.types import Tensor
@@ -45,8 +46,11 @@ class Adam(NamedTuple):
     def step(self, vector: Tensor, gradient: Tensor, state: State, learning_rate: Tensor) -> tuple[Tensor, State]:
         power1, power2 = state[f"{self.name}/beta1_power"], state[f"{self.name}/beta2_power"]
         rate = learning_rate * tf.sqrt(1.0 - power2) / (1.0 - power1)
-        m = self.beta1 * state[f"{self.name}/m"] + (1.0 - self.beta1) * gradient
-        v = self.beta2 * state[f"{self.name}/v"] + (1.0 - self.beta2) * tf.square(gradient)
+        # Rounded as TensorFlow's own kernel rounds: tiny gradients magnify every difference.
+        one = np.float32(1.0)
+        m, v = state[f"{self.name}/m"], state[f"{self.name}/v"]
+        m = m + (gradient - m) * (one - np.float32(self.beta1))
+        v = v + (tf.square(gradient) - v) * (one - np.float32(self.beta2))
         vector = vector - rate * m / (tf.sqrt(v) + self.epsilon)
         state = state | {
             f"{self.name}/m": m,
