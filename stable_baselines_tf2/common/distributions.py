@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.tf_layers import linear
+from stable_baselines_tf2.core.graph_layers import in_graph
 from stable_baselines_tf2.core.naming import named_layer
 from stable_baselines_tf2.core.probes import copies
 from stable_baselines_tf2.core.types import Tensor
@@ -252,13 +253,13 @@ class ProbabilityDistributionType:
         """TensorFlow type of the actions."""
         raise NotImplementedError
 
-    def param_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> tf.TensorSpec:
-        """Specification of a tensor of parameters, with leading axes ``prepend_shape``."""
-        return tf.TensorSpec([*prepend_shape, *self.param_shape()], tf.float32, name=name)
+    def param_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> Any:
+        """A placeholder of parameters with leading axes ``prepend_shape``; outside of graphs its specification."""
+        return _placeholder([*prepend_shape, *self.param_shape()], tf.float32, name)
 
-    def sample_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> tf.TensorSpec:
-        """Specification of a tensor of actions, with leading axes ``prepend_shape``."""
-        return tf.TensorSpec([*prepend_shape, *self.sample_shape()], self.sample_dtype(), name=name)
+    def sample_placeholder(self, prepend_shape: Sequence[int | None], name: str | None = None) -> Any:
+        """A placeholder of actions with leading axes ``prepend_shape``; outside of graphs its specification."""
+        return _placeholder([*prepend_shape, *self.sample_shape()], self.sample_dtype(), name)
 
     def noise_size(self) -> int:
         """How many raw random numbers one sample needs."""
@@ -376,6 +377,10 @@ class BernoulliProbabilityDistributionType(ProbabilityDistributionType):
 
     def sample_dtype(self) -> Any:
         return tf.int32
+
+
+def _placeholder(shape: Sequence[int | None], dtype: tf.DType, name: str | None) -> Any:
+    return tf.compat.v1.placeholder(dtype, shape, name) if in_graph() else tf.TensorSpec(shape, dtype, name=name)
 
 
 def make_proba_dist_type(ac_space: Any) -> ProbabilityDistributionType:

@@ -17,9 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.input import placeholders
 from stable_baselines_tf2.core.acting import Outputs
 from stable_baselines_tf2.core.graph import GraphFunction, GraphHost
-from stable_baselines_tf2.core.graph_layers import GraphNeeded, eagerly, in_graph, library_shapes
+from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
 from stable_baselines_tf2.core.graph_uses import ProbedFunction
 from stable_baselines_tf2.core.network import NamedNetwork
 from stable_baselines_tf2.core.probes import listening
@@ -70,23 +71,22 @@ def make_policy(policy: type[GraphTensors], *arguments: Any, prepare: Prepare = 
     """
     recipe = Recipe(policy, arguments, kwargs, prepare, _scope())
     random_state = np.random.get_state()
-    with eagerly() if in_graph() else contextlib.nullcontext():
-        try:
-            return _made_of_layers(recipe)
-        except GraphNeeded:
-            failure = None
-        except Exception as error:
-            # Graph code that finds TensorFlow under another name than that of `migration` fails in its own ways.
-            if policy.__module__.startswith(PACKAGE) and "cnn_extractor" not in kwargs:
-                raise
-            failure = error
-        np.random.set_state(random_state)  # weights are drawn as if this had been the first try
-        try:
-            return _made_of_graph(recipe)
-        except Exception:
-            if failure is None:
-                raise
-        raise failure
+    try:
+        return _made_of_layers(recipe)
+    except GraphNeeded:
+        failure = None
+    except Exception as error:
+        # Graph code that finds TensorFlow under another name than that of `migration` fails in its own ways.
+        if policy.__module__.startswith(PACKAGE) and "cnn_extractor" not in kwargs:
+            raise
+        failure = error
+    np.random.set_state(random_state)  # weights are drawn as if this had been the first try
+    try:
+        return _made_of_graph(recipe)
+    except Exception:
+        if failure is None:
+            raise
+    raise failure
 
 
 def _made_of_layers(recipe: Recipe) -> Any:
@@ -209,9 +209,7 @@ class GraphTensors(NamedNetwork):
             return
         with v1.variable_scope("input", reuse=False), library_shapes():
             if obs_phs is None:
-                specification = self.preprocessor.spec
-                obs_ph = v1.placeholder(specification.dtype, (n_batch, *specification.shape[1:]), name="Ob")
-                obs_phs = obs_ph, self.preprocessor.tensor(obs_ph)
+                obs_phs = placeholders(self.preprocessor, n_batch)
             self._obs_ph, self._processed_obs = obs_phs
             self._action_ph = None
             if add_action_ph:

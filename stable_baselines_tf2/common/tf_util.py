@@ -1,4 +1,4 @@
-"""Helpers on tensors. All of them work eagerly and inside ``tf.function``."""
+"""Helpers on tensors, eagerly, inside of ``tf.function`` and in graphs; and sessions of TensorFlow 1."""
 
 from __future__ import annotations
 
@@ -8,6 +8,19 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2.common.graph_policies import outer_scope_getter as outer_scope_getter
+from stable_baselines_tf2.common.sessions import ALREADY_INITIALIZED as ALREADY_INITIALIZED
+from stable_baselines_tf2.common.sessions import GetFlat as GetFlat
+from stable_baselines_tf2.common.sessions import SetFromFlat as SetFromFlat
+from stable_baselines_tf2.common.sessions import flatgrad as flatgrad
+from stable_baselines_tf2.common.sessions import function as function
+from stable_baselines_tf2.common.sessions import get_globals_vars as get_globals_vars
+from stable_baselines_tf2.common.sessions import get_trainable_vars as get_trainable_vars
+from stable_baselines_tf2.common.sessions import in_session as in_session
+from stable_baselines_tf2.common.sessions import initialize as initialize
+from stable_baselines_tf2.common.sessions import is_image as is_image
+from stable_baselines_tf2.common.sessions import make_session as make_session
+from stable_baselines_tf2.common.sessions import single_threaded_session as single_threaded_session
 from stable_baselines_tf2.core.losses import huber_loss as huber_loss
 from stable_baselines_tf2.core.types import Tensor
 
@@ -43,7 +56,7 @@ def seq_to_batch(tensor_sequence: Sequence[tf.Tensor], flat: bool = False) -> tf
     """
     if flat:
         return tf.reshape(tf.stack(tensor_sequence, axis=1), [-1])
-    shape = tensor_sequence[0].shape
+    shape = tensor_sequence[0].shape.as_list()
     if len(shape) < 2:
         raise ValueError(f"tensor_sequence must have tensors [n_batch, D] unless flat=True, got the shape {shape}")
     return tf.reshape(tf.stack(tensor_sequence, axis=1), [-1, shape[-1]])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -25,10 +27,54 @@ def in_graph() -> bool:
     return not tf.executing_eagerly() and not v1.get_default_graph().building_function
 
 
+class _Calls(threading.local):
+    depth = 0  # calls of this library that are in progress in this thread
+
+
+_calls = _Calls()
+
+
+def outside_of_graphs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a function run outside of the graph that a program may have made the default one."""
+
+    @functools.wraps(function)
+    def outside(*arguments: object, **kwargs: object) -> Any:
+        _calls.depth += 1
+        try:
+            if not in_graph():
+                return function(*arguments, **kwargs)
+            with eagerly():
+                return function(*arguments, **kwargs)
+        finally:
+            _calls.depth -= 1
+
+    return outside
+
+
+def enter_default_graph() -> None:
+    """Makes a graph the default one for good, as there always was one in TensorFlow 1.
+
+    Raises:
+        GraphNeeded: not now: a function of this library is being called.
+    """
+    if _calls.depth:
+        raise GraphNeeded(
+            "this makes part of a graph of TensorFlow 1: do it in the constructor of a policy, or within "
+            "`with model.graph.as_default():`"
+        )
+    _default.enter_context(LegacyGraph().as_default())
+
+
+_default = contextlib.ExitStack()
+
+
 @contextlib.contextmanager
 def eagerly() -> Iterator[None]:
     """Within this block operations run at once, even if it is inside of a graph's or a function's."""
-    with tf.init_scope(), tf.__internal__.eager_context.eager_mode(), library_shapes():
+    # Gradient tapes do not record within init_scope(), which only a function that is being traced needs.
+    tracing = not tf.executing_eagerly() and v1.get_default_graph().building_function
+    outside = tf.init_scope() if tracing else contextlib.nullcontext()
+    with outside, tf.__internal__.eager_context.eager_mode(), library_shapes():
         yield
 
 

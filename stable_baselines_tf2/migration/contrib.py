@@ -29,7 +29,7 @@ def _layer(function: Function) -> Function:
             kwargs = {**scope.get(function.__name__, {}), **kwargs}
         return checked(*arguments, **kwargs)
 
-    checked = graph_functions.needs_graph(function, f"tf.contrib.layers.{function.__name__}")
+    checked = graph_functions.needs_graph(function)
     return with_defaults
 
 

@@ -8,20 +8,17 @@ from typing import Any
 
 import tensorflow
 
-from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph
+from stable_baselines_tf2.core.graph_layers import enter_default_graph, in_graph
 from stable_baselines_tf2.core.types import Tensor
 
 
-def needs_graph(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """A function that works in a graph only, and says so elsewhere."""
+def needs_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that works in a graph only: it makes one, or says so while this library is being called."""
 
     @functools.wraps(function)
     def checked(*arguments: object, **kwargs: object) -> Any:
         if not in_graph():
-            raise GraphNeeded(
-                f"{name} makes part of a graph of TensorFlow 1: use it in the constructor of a policy, or within "
-                "`with tf.Graph().as_default():`"
-            )
+            enter_default_graph()
         return function(*arguments, **kwargs)
 
     return checked

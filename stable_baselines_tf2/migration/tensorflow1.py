@@ -17,7 +17,7 @@ from typing import Any
 
 import tensorflow
 
-from stable_baselines_tf2.core.graph_layers import GraphNeeded, LegacyGraph, in_graph
+from stable_baselines_tf2.core.graph_layers import LegacyGraph, enter_default_graph, in_graph
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.migration import contrib
 from stable_baselines_tf2.migration.graph_functions import flatten, needs_graph
@@ -79,7 +79,7 @@ class Face(ModuleType):
             full = f"{self.__name__}.{name}"
             raise AttributeError(f"{full} is unknown to TensorFlow {tensorflow.__version__} and to this library")
         if name in IN_GRAPHS.get(self._name, ()):
-            return needs_graph(old, f"tf.{self._name + '.' if self._name else ''}{name}")
+            return needs_graph(old)
         if isinstance(old, ModuleType) or isinstance(new, ModuleType):
             inner = f"{self._name}.{name}" if self._name else name
             return Face(inner, None if old is MISSING else old, None if new is MISSING else new, INNER.get(inner))
@@ -108,7 +108,7 @@ class variable_scope(tensorflow.compat.v1.variable_scope):
 
     def __init__(self, *arguments: object, **kwargs: object) -> None:
         if not in_graph():
-            raise GraphNeeded("tf.variable_scope opens a scope in a graph of TensorFlow 1")
+            enter_default_graph()
         super().__init__(*arguments, **kwargs)
 
 
@@ -144,15 +144,14 @@ def _layers() -> Any:
         found = _with_old_initializer(getattr(layers, name))
         if name in ("conv1d", "conv2d", "conv3d"):
             found = _counted(found)
-        return needs_graph(found, f"tf.layers.{name}") if name.islower() else found
+        return needs_graph(found) if name.islower() else found
 
     names = [name for name in dir(layers) if callable(getattr(layers, name)) and name != "flatten"]
     return Face(
         "layers",
         layers,
         None,
-        {"flatten": lambda: needs_graph(flatten, "tf.layers.flatten")}
-        | {name: functools.partial(member, name) for name in names},
+        {"flatten": lambda: needs_graph(flatten)} | {name: functools.partial(member, name) for name in names},
     )
 
 

@@ -7,8 +7,28 @@ from typing import Any
 
 import tensorflow as tf
 
+from stable_baselines_tf2.core.graph_layers import outside_of_graphs
 from stable_baselines_tf2.core.naming import legacy_name
 from stable_baselines_tf2.core.parameters import JoinedParameters, NamedWeights, Parameters
+
+PACKAGE = f"{__name__.split('.')[0]}."
+# Methods that a program may call where a graph of its own is the default one.
+METHODS = (
+    "setup_model",
+    "learn",
+    "predict",
+    "action_probability",
+    "pretrain",
+    "get_parameters",
+    "load_parameters",
+    "save",
+    "load",
+    "set_env",
+    "export",
+    "step",
+    "value",
+    "proba_step",
+)
 
 
 class GraphAccess:
@@ -16,6 +36,17 @@ class GraphAccess:
 
     An algorithm that trains in a session of its own sets ``sess`` and ``graph`` itself.
     """
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        """Takes the methods of this library's algorithms out of the graphs that they are called in."""
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith(PACKAGE):
+            for name in METHODS:
+                method = vars(cls).get(name)
+                if isinstance(method, classmethod):
+                    setattr(cls, name, classmethod(outside_of_graphs(method.__func__)))
+                elif method is not None:
+                    setattr(cls, name, outside_of_graphs(method))
 
     _sess: Any = None
     _graph: Any = None
