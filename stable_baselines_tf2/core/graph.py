@@ -239,7 +239,7 @@ class GraphFunction:
         host: the graph.
         outputs: the tensors to compute.
         inputs: tensors whose values the calls give: placeholders, or any other.
-        probed: tensors to add something to, before they are used.
+        probed: tensors to subtract something from, before they are used.
 
     Raises:
         ValueError: an output depends on a placeholder that is not among the inputs.
@@ -263,7 +263,7 @@ class GraphFunction:
         self._definition = v1.GraphDef()
         self._collect()
         for i, (name, probed) in enumerate(self._probed.items()):
-            node = self._definition.node.add(name=probed, op="AddV2", input=[name, f"probe_{i}:0"])
+            node = self._definition.node.add(name=probed, op="Sub", input=[name, f"probe_{i}:0"])
             node.attr["T"].type = tf.float32.as_datatype_enum
         self._definition.versions.CopyFrom(host.graph.graph_def_versions)
         self._call = tf.function(self.compute, autograph=False)
@@ -379,7 +379,7 @@ class GraphFunction:
             inputs: values of the inputs.
             noise: standard normals, which take the place of those that the graph draws if that is in one operation;
                 others follow from them. From the weights and inputs if None.
-            probes: what to add to the probed tensors.
+            probes: what to subtract from the probed tensors.
         """
         key = None if noise is None else _derived_key([noise])
         # Gradient tapes follow calls of functions, but not operations that are imported.

@@ -27,8 +27,9 @@ class _Use(NamedTuple):
 class ProbedFunction:
     """A `GraphFunction` of one network that also reports uses of its weights to `probes.listen`.
 
-    A first pass gives the inputs of all products. In a second one zeros are added to the outputs, with respect to which
-    tapes have gradients.
+    A first pass gives the inputs of all products. In a second one zeros are subtracted from the outputs: the gradients
+    with respect to them are those of the outputs, negative, which squares do not show. (TensorFlow's optimizer of graphs
+    fails on sums at this place.)
 
     Args:
         function: the function.
@@ -52,11 +53,11 @@ class ProbedFunction:
         # Made of what depends on the weights, so that tapes follow them.
         zeros = [0.0 * value for value in found[self._n_inputs :]]
         names = [tensor.name for tensor in self._seen[self._n_inputs :]]
-        added = dict(zip(names, zeros, strict=True))
+        taken = dict(zip(names, zeros, strict=True))
         for use in self._uses:
             bias = None if use.bias is None else self._variables[use.bias]
             given = None if use.inputs is None else self._operand(use, values[use.inputs.name])
-            probes.report(self._variables[use.weights], added[use.outputs.name], given, bias)
+            probes.report(self._variables[use.weights], taken[use.outputs.name], given, bias)
         return self._second(vectors, inputs, probes=zeros)
 
     @staticmethod

@@ -89,6 +89,8 @@ class Face(ModuleType):
 
 
 def _attribute(module: ModuleType | None, name: str) -> Any:
+    if module is tensorflow:  # where `tensorflow_names` leads here what is missing
+        return vars(module).get(name, MISSING)
     try:
         return getattr(module, name, MISSING)
     except ImportError:  # an attribute that is loaded when it is asked for, and cannot be

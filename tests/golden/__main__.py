@@ -6,10 +6,12 @@ Prints one line for each failing case and ends with ``N passed, M failed``; the 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import pathlib
 import sys
 
+from stable_baselines_tf2.migration import install
 from tests.golden import load_drivers, run_case
 
 
@@ -18,9 +20,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=pathlib.Path)
     parser.add_argument("--algorithm", nargs="+", help="only cases of these algorithms (functions are always run)")
+    parser.add_argument("--graphs", action="store_true", help="cases of the policies in graph_policies.py")
     parser.add_argument("--only", default="", help="only cases whose id contains this")
     arguments = parser.parse_args()
     load_drivers()
+    if arguments.graphs:
+        install()
+        importlib.import_module("tests.golden.graph_policies").register()
     passed = failed = 0
     for path in sorted(path for folder in arguments.folders for path in folder.rglob("*.json")):
         algorithm = json.loads(path.read_text()).get("algorithm")
