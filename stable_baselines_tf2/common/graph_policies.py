@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -321,6 +322,14 @@ class GraphTensors(NamedNetwork):
                 f"{type(self).__name__} has no trainable variables within tf.variable_scope({scope!r}); others are "
                 "neither trained nor saved"
             )
+        others = [v.op.name for v in host.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES) if not host.knows(v)]
+        others = [name for name in others if not name.startswith(f"{scope}/")]
+        if others and eager is None:
+            warnings.warn(
+                f"{type(self).__name__}: variables outside of tf.variable_scope({scope!r}) are neither trained nor "
+                f"saved: {', '.join(others)}",
+                stacklevel=2,
+            )
         self._side.host = host
         host.owners.append(self if eager is None else eager)
         self._params = host.add_part(variables, None if eager is None else eager.params)
@@ -394,6 +403,7 @@ class ActorCriticTensors(GraphTensors):
                     outputs = self._outputs(self.processed_obs, states, masks, self.n_steps)
                 self._proba_distribution, self._value_fn = outputs.distribution, outputs.value[:, tf.newaxis]
                 self._policy, self.q_value, self.snew = outputs.policy, outputs.q_value, outputs.state
+            super().finish_graph()
             distribution = self._proba_distribution
             self._action = distribution.sample()
             self._deterministic_action = distribution.mode()

@@ -7,11 +7,6 @@ from typing import Any
 
 import numpy as np
 
-GRAPH_ADVICE = (
-    "policies build their networks from layers, in extract(): see 'Custom policies written as a graph' in the guide, "
-    "docs/guide/migration.rst"
-)
-
 
 def check_number(name: str, value: object, low: float, high: float = np.inf, *, integer: bool = False) -> None:
     """Checks a hyperparameter.

@@ -44,6 +44,10 @@ PARALLEL = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "
 LARGE = {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}  # better on several threads
 
 
+class MissingValue(ValueError):
+    """A placeholder that something depends on is not among the inputs."""
+
+
 class _Place(NamedTuple):
     """Where a graph's variable has its values: in the vector of one of the networks, or in a variable of its own."""
 
@@ -145,6 +149,10 @@ class GraphHost:
             v for v in self.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES) if v.name.startswith(f"{scope}/")
         ]
 
+    def knows(self, variable: tf.Variable) -> bool:
+        """Whether a variable has its place: as a network's weight, or as something else."""
+        return variable.op.name in self._places
+
     def variable(self, name: str) -> Any:
         """A variable by the name of its operation."""
         if name not in self._variables:
@@ -242,7 +250,7 @@ class GraphFunction:
         probed: tensors to subtract something from, before they are used.
 
     Raises:
-        ValueError: an output depends on a placeholder that is not among the inputs.
+        MissingValue: an output depends on a placeholder that is not among the inputs.
         NotImplementedError: it depends on something that only a session can do.
     """
 
@@ -329,7 +337,7 @@ class GraphFunction:
         kind = operation.type
         self.kinds.add(kind)
         if kind == "Placeholder":
-            raise ValueError(f"a value for the placeholder {operation.name!r} is needed, and not given")
+            raise MissingValue(f"a value for the placeholder {operation.name!r} is needed, and not given")
         if kind == "VarHandleOp":
             raise NotImplementedError(
                 f"the variable {operation.name!r} is read inside of a loop; make it before, with tf.get_variable()"
@@ -475,7 +483,7 @@ class _Run:
 
     Raises:
         NotImplementedError: it has effects.
-        ValueError: a placeholder is not fed.
+        MissingValue: a placeholder is not fed.
     """
 
     def __init__(self, host: GraphHost, fetches: Sequence[Any], feeds: Sequence[Any]) -> None:
@@ -563,8 +571,10 @@ class GraphSession(tf.compat.v1.Session):
             return None
         try:
             return _Run(self._host, fetches, feeds)
-        except (NotImplementedError, ValueError):  # TensorFlow's own session does it, or says what is wrong
+        except NotImplementedError:  # TensorFlow's own session does it
             return None
+        except MissingValue as error:  # what sessions raise
+            raise tf.errors.InvalidArgumentError(None, None, f"{error}: pass it in feed_dict") from None
 
     def _run_with_effects(self, fetches: object, feed: Mapping[Any, Any], options: object, run_metadata: object) -> Any:
         self._host.load()

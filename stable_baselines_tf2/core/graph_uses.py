@@ -28,8 +28,8 @@ class ProbedFunction:
     """A `GraphFunction` of one network that also reports uses of its weights to `probes.listen`.
 
     A first pass gives the inputs of all products. In a second one zeros are subtracted from the outputs: the gradients
-    with respect to them are those of the outputs, negative, which squares do not show. (TensorFlow's optimizer of graphs
-    fails on sums at this place.)
+    with respect to them are those of the outputs, negative, which squares do not show. (Sums at this place make
+    TensorFlow's optimizer of graphs fail.)
 
     Args:
         function: the function.

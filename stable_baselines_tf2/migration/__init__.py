@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stable_baselines_tf2.files.pickle_tree import UnsafePickle as UnsafePickle
     from stable_baselines_tf2.migration.aliases import install as install
     from stable_baselines_tf2.migration.runner import run_script as run_script
+    from stable_baselines_tf2.migration.tensorflow_names import use_tensorflow_1 as use_tensorflow_1
 
 _PACKAGE = __name__.split(".")[0]
 _PLACES = {
@@ -21,8 +22,9 @@ _PLACES = {
     "install": "migration.aliases",
     "loads": "files.pickle_objects",
     "run_script": "migration.runner",
+    "use_tensorflow_1": "migration.tensorflow_names",
 }  # imported when asked for
-__all__ = ["Inspection", "UnsafePickle", "inspect", "install", "loads", "run_script"]
+__all__ = ["Inspection", "UnsafePickle", "inspect", "install", "loads", "run_script", "use_tensorflow_1"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ def install(replace_gym: bool = True) -> None:
     - ``import stable_baselines`` means this library.
     - ``import gym`` means a shim over gymnasium with the old interface, see `stable_baselines_tf2.migration.gym`.
     - Environments and wrappers of this library speak the old interface where a script made them from old ones.
-    - Names of TensorFlow 1 that still make sense come back; the others raise an error that says what to do.
+    - ``import tensorflow`` means TensorFlow 1, graphs and sessions included, see `migration.tensorflow1`.
 
     Args:
         replace_gym: False leaves ``import gym`` to the gym that is installed; its environments are accepted too.
@@ -50,7 +50,7 @@ def install(replace_gym: bool = True) -> None:
     if finder is None:
         finder = AliasFinder({})
         sys.meta_path.insert(0, finder)
-        tensorflow_names.watch()
+        tensorflow_names.use_tensorflow_1()
         subproc_vec_env.worker_setup.append(install if replace_gym else _install_without_gym)
         hooks.strict = False  # programs written for Stable Baselines do not know of hooks
     finder.names |= names

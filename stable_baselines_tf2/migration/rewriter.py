@@ -120,11 +120,16 @@ class _Rewriter(cst.CSTTransformer):
         self.used_names: set[str] = set()
         self.modes: dict[cst.Call, set[str]] = {}
         self.needs_show = self.needs_ale = False
+        self.needs_graphs = False  # of TensorFlow 1
         self.handled: set[cst.CSTNode] = set()
 
     # ------------------------------------------------------------ before anything is changed
     def visit_Module(self, node: cst.Module) -> None:
         self.used_names = {name.value for name in m.findall(node, m.Name()) if isinstance(name, cst.Name)}
+        names = [self.kinds.qualified(found) for found in m.findall(node, m.Attribute())]
+        froms = [found for found in m.findall(node, m.ImportFrom()) if isinstance(found, cst.ImportFrom)]
+        imported = [get_full_name_for_node(found.module) for found in froms if found.module]
+        self.needs_graphs = any(map(_is_of_graphs, [*names, *filter(None, imported)]))
         for call, value in self.kinds.receivers.items():
             if value.kind == SINGLE and _method(call) == "render":
                 mode = _render_mode(call)
@@ -160,8 +165,6 @@ class _Rewriter(cst.CSTTransformer):
                     alias = alias.with_changes(name=_dotted("gymnasium" + name[3:]))
             elif name.startswith("mpi4py"):
                 self._decide(original_node, "this library needs mpi4py only when it runs under mpirun: the extra mpi")
-            elif name.startswith("tensorflow.contrib"):
-                self._decide(original_node, tensorflow_names.graph_error("contrib"))
             names.append(alias)
         return updated_node.with_changes(names=names)
 
@@ -169,9 +172,7 @@ class _Rewriter(cst.CSTTransformer):
         name = (get_full_name_for_node(original_node.module) or "") if original_node.module is not None else ""
         if original_node.relative or not name:
             return updated_node
-        if name.startswith("tensorflow.contrib"):
-            self._decide(original_node, tensorflow_names.graph_error("contrib"))
-        elif name.startswith("mpi4py"):
+        if name.startswith("mpi4py"):
             self._decide(original_node, "this library needs mpi4py only when it runs under mpirun: the extra mpi")
         elif name.split(".")[0] == "stable_baselines":
             real = name.replace("stable_baselines", "stable_baselines_tf2", 1)
@@ -192,18 +193,13 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Attribute(self, original_node: cst.Attribute, updated_node: cst.Attribute) -> cst.BaseExpression:
         name = self.kinds.qualified(original_node)
         self._check_gym_name(original_node, name)
-        if name.startswith("tensorflow.") and name.count(".") == 1:
-            last = name.partition(".")[2]
-            if last in tensorflow_names.MOVED:
-                moved: cst.BaseExpression = updated_node.value
-                for part in tensorflow_names.MOVED[last].split("."):
-                    moved = cst.Attribute(moved, cst.Name(part))
-                return moved
-            if last in tensorflow_names.GRAPH:
-                self._decide(original_node, tensorflow_names.graph_error(last))
-        elif name.endswith(("sess.run", "model.sess", "model.graph")):
-            self._decide(original_node, f"{get_full_name_for_node(original_node)}: there are no sessions and no graphs")
-        elif isinstance(original_node.value, cst.Attribute) and original_node.value.attr.value == "np_random":
+        moved = tensorflow_names.MOVED.get(name.removeprefix("tensorflow.")) if name.startswith("tensorflow.") else None
+        if moved is not None and not self.needs_graphs:
+            address: cst.BaseExpression = updated_node.value
+            for part in moved.split("."):
+                address = cst.Attribute(address, cst.Name(part))
+            return address
+        if isinstance(original_node.value, cst.Attribute) and original_node.value.attr.value == "np_random":
             last = original_node.attr.value
             if last in _GENERATOR:
                 return updated_node.with_changes(attr=cst.Name(_GENERATOR[last]))
@@ -517,9 +513,11 @@ class _Rewriter(cst.CSTTransformer):
             lines.append("from stable_baselines_tf2.common.window import show")
         if self.needs_ale and not m.findall(original_node, m.ImportAlias(m.Name("ale_py"))):
             lines.append("import ale_py  # registers the Atari games")
-        if not lines:
-            return updated_node
         statements = list(updated_node.body)
+        if self.needs_graphs:
+            first = ["import stable_baselines_tf2.migration", "stable_baselines_tf2.migration.use_tensorflow_1()"]
+            place = _place_of_first_import(statements)
+            statements[place:place] = [cst.parse_statement(line) for line in first]
         place = 1 + max(
             (
                 index
@@ -531,6 +529,22 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node.with_changes(
             body=[*statements[:place], *(cst.parse_statement(line) for line in lines), *statements[place:]]
         )
+
+
+def _place_of_first_import(statements: Sequence[cst.CSTNode]) -> int:
+    """Where imports begin: after a docstring and ``from __future__``."""
+    for index, line in enumerate(statements):
+        imports = m.findall(line, m.Import() | m.ImportFrom())
+        future = m.findall(line, m.ImportFrom(module=m.Name("__future__")))
+        if imports and not future:
+            return index
+    return 0
+
+
+def _is_of_graphs(name: str) -> bool:
+    """Whether a dotted name belongs to TensorFlow 1's graphs and sessions."""
+    parts = name.split(".")
+    return parts[0] == "tensorflow" and len(parts) > 1 and parts[1] in tensorflow_names.GRAPH
 
 
 _COMMA = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))

@@ -114,6 +114,17 @@ class variable_scope(tensorflow.compat.v1.variable_scope):
         super().__init__(*arguments, **kwargs)
 
 
+def _assign(name: str) -> Callable[..., Any]:
+    function = getattr(tensorflow.compat.v1, name)
+
+    @functools.wraps(function)
+    def assign(ref: tensorflow.Variable, *arguments: object, **kwargs: object) -> Any:
+        with contextlib.nullcontext() if in_graph() else ref.graph.as_default():
+            return function(ref, *arguments, **kwargs)
+
+    return assign
+
+
 class Saver(tensorflow.compat.v1.train.Saver):
     """See ``tf.compat.v1.train.Saver``; works outside of its variables' graph too."""
 
@@ -255,6 +266,9 @@ face = Face(
     tensorflow,
     {
         "Graph": lambda: LegacyGraph,
+        "assign": lambda: _assign("assign"),
+        "assign_add": lambda: _assign("assign_add"),
+        "assign_sub": lambda: _assign("assign_sub"),
         "contrib": lambda: contrib.tree,
         "keras": _keras,
         "layers": _layers,

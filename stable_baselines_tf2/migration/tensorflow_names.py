@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from stable_baselines_tf2.core.checks import GRAPH_ADVICE
-
 PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "")
 # Where the names of functions and classes that work outside of a graph are today.
 MOVED = {
@@ -40,7 +38,7 @@ MOVED = {
     "to_int32": "compat.v1.to_int32",
     "truncated_normal": "random.truncated_normal",
 }
-# What built graphs and ran them. TensorFlow 2 has some of it under compat.v1, where it is of no use to this library.
+# Names of tf that a program needs TensorFlow 1 for, since they build graphs or run them.
 GRAPH = {
     "AUTO_REUSE",
     "ConfigProto",
@@ -73,10 +71,11 @@ LIBRARIES = (*{os.path.join(sysconfig.get_path(kind), "") for kind in ("purelib"
 python_import = builtins.__import__
 
 
-def watch() -> None:
-    """Makes ``import tensorflow`` of programs mean TensorFlow 1, without loading it.
+def use_tensorflow_1() -> None:
+    """Makes ``import tensorflow`` of programs mean TensorFlow 1 (see `migration.tensorflow1`), without loading it.
 
-    A program that has imported TensorFlow before gets the names that are not in it any more.
+    Libraries go on with today's TensorFlow. A program that has imported TensorFlow before gets the names that are not
+    in it any more. `install` does this too.
     """
     builtins.__import__ = _import
     if "tensorflow" in sys.modules:
@@ -121,8 +120,3 @@ def _is_library(namespace: Mapping[str, object]) -> bool:
         return namespace.get("__name__") != "__main__"
     path = os.path.realpath(str(file))
     return any(path.startswith(folder) for folder in LIBRARIES)
-
-
-def graph_error(name: str) -> str:
-    """The error message for a use of one of the names in `GRAPH`."""
-    return f"tf.{name} belongs to the graphs and sessions of TensorFlow 1, which are not used here; {GRAPH_ADVICE}"

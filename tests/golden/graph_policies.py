@@ -31,7 +31,7 @@ class FeedForward(ActorCriticPolicy):
     """A network in the constructor, ``sess.run`` in the methods."""
 
     def __init__(self, sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=False, **kwargs):
-        super(FeedForward, self).__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=True)
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=True)
         with tf.variable_scope("model", reuse=reuse):
             pi_latent, vf_latent = self.make_network(self.processed_obs, **kwargs)
             self._value_fn = tf.layers.dense(vf_latent, 1, name="vf")
@@ -91,7 +91,7 @@ class Extractor(FeedForwardPolicy):
     """A built-in policy around an extractor made of graph layers."""
 
     def __init__(self, *args, **kwargs):
-        super(Extractor, self).__init__(*args, cnn_extractor=small_cnn, feature_extraction="cnn", **kwargs)
+        super().__init__(*args, cnn_extractor=small_cnn, feature_extraction="cnn", **kwargs)
 
 
 class Recurrent(RecurrentActorCriticPolicy):
@@ -100,7 +100,7 @@ class Recurrent(RecurrentActorCriticPolicy):
     n_units, size = 8, 16
 
     def __init__(self, sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=False, **kwargs):
-        super(Recurrent, self).__init__(
+        super().__init__(
             sess, ob_space, ac_space, n_env, n_steps, n_batch, state_shape=(self.size,), reuse=reuse, scale=False
         )
         with tf.variable_scope("model", reuse=reuse):
@@ -167,9 +167,18 @@ class ExtractorLstm(LstmPolicy):
     """A built-in recurrent policy around an extractor made of graph layers."""
 
     def __init__(self, sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm=8, reuse=False, **_kwargs):
-        super(ExtractorLstm, self).__init__(
-            sess, ob_space, ac_space, n_env, n_steps, n_batch, n_lstm, reuse, cnn_extractor=small_cnn,
-            feature_extraction="cnn", **_kwargs
+        super().__init__(
+            sess,
+            ob_space,
+            ac_space,
+            n_env,
+            n_steps,
+            n_batch,
+            n_lstm,
+            reuse,
+            cnn_extractor=small_cnn,
+            feature_extraction="cnn",
+            **_kwargs,
         )
 
 
@@ -177,9 +186,7 @@ class Values(DQNPolicy):
     """A Q-network."""
 
     def __init__(self, sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=False, obs_phs=None, **kwargs):
-        super(Values, self).__init__(
-            sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=False, obs_phs=obs_phs
-        )
+        super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=False, obs_phs=obs_phs)
         with tf.variable_scope("model", reuse=reuse):
             hidden = tf.layers.dense(self.processed_obs, 20, activation=tf.nn.relu, name="one")
             self.q_values = tf.layers.dense(hidden, self.n_actions, name="two")
@@ -197,9 +204,7 @@ class ValuesOfImages(DQNFeedForward):
     """The built-in Q-network around an extractor made of graph layers."""
 
     def __init__(self, *args, **kwargs):
-        super(ValuesOfImages, self).__init__(
-            *args, cnn_extractor=small_cnn, feature_extraction="cnn", layers=[7], **kwargs
-        )
+        super().__init__(*args, cnn_extractor=small_cnn, feature_extraction="cnn", layers=[7], **kwargs)
 
 
 class SacGraph(SACPolicy):
@@ -300,7 +305,18 @@ class DdpgGraph(DDPGPolicy):
 def register():
     """Makes the policies known by the names of their classes."""
     for policy in (
-        FeedForward, Attention, KerasLayers, Extractor, OwnLstm, Gru, DynamicRnn, ExtractorLstm, Values, ValuesOfImages,
-        SacGraph, Td3Graph, DdpgGraph,
+        FeedForward,
+        Attention,
+        KerasLayers,
+        Extractor,
+        OwnLstm,
+        Gru,
+        DynamicRnn,
+        ExtractorLstm,
+        Values,
+        ValuesOfImages,
+        SacGraph,
+        Td3Graph,
+        DdpgGraph,
     ):
         register_policy(policy.__name__, policy)

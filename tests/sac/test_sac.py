@@ -75,7 +75,7 @@ def test_several_steps_are_single_steps_in_turn():
         alone = models[1].update({name: array[k : k + 1] for name, array in arrays.items()}, 1e-2)
         assert set(alone) == set(together)
         for name, values in alone.items():
-            np.testing.assert_allclose(together[name][k], values[0], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(together[name][k], values[0], rtol=5e-4, atol=1e-5)  # XLA or not
     for name, array in models[0].get_parameters().items():
         np.testing.assert_allclose(array, models[1].get_parameters()[name], rtol=1e-3, atol=1e-5, err_msg=name)
 
