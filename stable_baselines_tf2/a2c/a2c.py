@@ -21,6 +21,7 @@ from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp
 from stable_baselines_tf2.core.phases import Batch, Statistics
 from stable_baselines_tf2.core.returns import discount_with_dones
 from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.models.graph_access import Acting
 from stable_baselines_tf2.models.one_step import OneStepRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -55,6 +56,7 @@ class A2C(OneStepRLModel):
         ValueError: an invalid argument, or an unknown policy.
     """
 
+    step_model = Acting()
     saved = (
         "gamma",
         "n_steps",
@@ -121,11 +123,6 @@ class A2C(OneStepRLModel):
 
     def make_optimizer(self) -> Optimizer:
         return RMSProp(self.alpha, self.epsilon, self.momentum)
-
-    @property
-    def step_model(self) -> Any:
-        """The policy that acts: the one that trains."""
-        return self.train_model
 
     # ------------------------------------------------------------ the update
     def loss(self, vector: Tensor, batch: Batch) -> tuple[Tensor, Statistics]:

@@ -43,6 +43,7 @@ from stable_baselines_tf2.core.phases import (
 )
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import is_box, is_discrete
+from stable_baselines_tf2.models.graph_access import Acting
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import Training
@@ -103,6 +104,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         UserWarning: replay never starts, as the buffer is too small.
     """
 
+    step_model = Acting()
     saved = (
         "gamma",
         "n_steps",
@@ -189,11 +191,6 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         self._episodes: deque[tuple[float, int]] = deque(maxlen=40)  # returns and lengths of the last ones
         if _init_setup_model:
             self.setup_model()
-
-    @property
-    def step_model(self) -> Any:
-        """The policy that acts: the one that trains."""
-        return self.train_model
 
     # ------------------------------------------------------------ building
     def check_arguments(self, n_envs: int | None) -> None:

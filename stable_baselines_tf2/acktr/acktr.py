@@ -27,6 +27,7 @@ from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import is_box
+from stable_baselines_tf2.models.graph_access import Acting
 from stable_baselines_tf2.models.one_step import OneStepRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -65,6 +66,7 @@ class ACKTR(OneStepRLModel):
         ValueError: an invalid argument, or an unknown policy.
     """
 
+    step_model = Acting()
     saved = (
         "gamma",
         "gae_lambda",
@@ -140,11 +142,6 @@ class ACKTR(OneStepRLModel):
         self.bootstrap_timeouts = bootstrap_timeouts
         if _init_setup_model:
             self.setup_model()
-
-    @property
-    def step_model(self) -> Any:
-        """The policy that acts: the one that trains."""
-        return self.train_model
 
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)

@@ -21,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=sorted(map(str.lower, ALGORITHMS)),
         help="the algorithm, for files that do not name it",
     )
+    parser.add_argument(
+        "--policy",
+        metavar="FILE.py:CLASS",
+        help="the policy's class, where it is your own; the program is run for that, as by the command run",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,8 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if not name:
         raise support.UsageError(f"{args.old} does not name its algorithm; give it with --algo")
     algorithm = support.find_algorithm(name)
+    objects = {} if args.policy is None else {"policy": _policy(args.policy)}
     with support.reported_as_usage():
-        model = algorithm.load(args.old)
+        model = algorithm.load(args.old, custom_objects=objects)
         if args.to_legacy:
             from stable_baselines_tf2.migration.legacy_zip import write_legacy
 
@@ -45,3 +51,13 @@ def run(args: argparse.Namespace) -> int:
             model.save(args.new)
     print(f"{args.new}: {algorithm.__name__}{' for Stable Baselines 2.10' if args.to_legacy else ''}")
     return 0
+
+
+def _policy(name: str) -> type:
+    from stable_baselines_tf2.common.policies import BasePolicy
+    from stable_baselines_tf2.migration import install
+
+    if ":" not in name:
+        raise support.UsageError(f"--policy {name}: give the file and the class, as in policies.py:MyPolicy")
+    install()
+    return support.find_class(name, "--policy", BasePolicy, "a policy")

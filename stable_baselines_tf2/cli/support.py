@@ -104,18 +104,34 @@ def find_algorithm(name: str) -> type[Any]:
             raise UsageError(
                 f"{name.upper()} is not an algorithm of this library, which has {', '.join(sorted(ALGORITHMS))}"
             )
-        place, _, class_name = name.rpartition(":")
-        module = _import_module(place)
         from stable_baselines_tf2.models.base import BaseRLModel
+    return find_class(name, "--algo", BaseRLModel, "an algorithm")
+
+
+def find_class(name: str, option: str, base: type, kind: str) -> type[Any]:
+    """Returns a class of the user's.
+
+    Args:
+        name: ``"module:Class"``; the module by its dotted name or by the path of its file.
+        option: the command line's name for it.
+        base: what it must derive from.
+        kind: what that makes it.
+
+    Raises:
+        UsageError: there is no such module or class, or the class is of another kind.
+    """
+    place, _, class_name = name.rpartition(":")
+    with _silent_stderr():
+        module = _import_module(place, option)
     found = getattr(module, class_name, None)
     if found is None:
-        raise UsageError(f"--algo {name}: {place} has no class {class_name!r}")
-    if not (isinstance(found, type) and issubclass(found, BaseRLModel)):
-        raise UsageError(f"--algo {name}: {class_name} is not an algorithm, a subclass of BaseRLModel")
+        raise UsageError(f"{option} {name}: {place} has no class {class_name!r}")
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UsageError(f"{option} {name}: {class_name} is not {kind}, a subclass of {base.__name__}")
     return found
 
 
-def _import_module(place: str) -> ModuleType:
+def _import_module(place: str, option: str) -> ModuleType:
     """Imports a module by its dotted name or the path of its file; the current folder is looked in first.
 
     Raises:
@@ -123,7 +139,7 @@ def _import_module(place: str) -> ModuleType:
     """
     path = Path(place)
     if path.suffix == ".py" and not path.is_file():
-        raise UsageError(f"--algo: there is no file {place}")
+        raise UsageError(f"{option}: there is no file {place}")
     # A file is imported under its dotted name where it has one, so that model files name the same class either way.
     dotted = ".".join(path.with_suffix("").parts) if path.suffix == ".py" and not path.is_absolute() else place
     sys.path.insert(0, os.getcwd())
@@ -135,7 +151,7 @@ def _import_module(place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not (dotted == error.name or dotted.startswith(f"{error.name}.")):
             raise  # the module is there, and imports something that is not
-        raise UsageError(f"--algo: there is no module {place}") from error
+        raise UsageError(f"{option}: there is no module {place}") from error
 
 
 @contextlib.contextmanager

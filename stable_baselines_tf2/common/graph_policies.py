@@ -22,6 +22,7 @@ from stable_baselines_tf2.common.input import placeholders
 from stable_baselines_tf2.core.acting import Outputs
 from stable_baselines_tf2.core.graph import GraphFunction, GraphHost
 from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
+from stable_baselines_tf2.core.graph_parameters import SessionParameters
 from stable_baselines_tf2.core.graph_uses import ProbedFunction
 from stable_baselines_tf2.core.network import NamedNetwork
 from stable_baselines_tf2.core.probes import listening
@@ -341,6 +342,14 @@ class GraphTensors(NamedNetwork):
     def graph_results(self, vector: Tensor, *inputs: Tensor) -> Any:
         """What `call` returns, computed by the graph with weights from a flat vector."""
         raise NotImplementedError(f"{type(self).__name__} must override graph_results()")
+
+    @property
+    def params(self) -> Any:
+        """The weights; of a policy in a session of the program's own, the variables there."""
+        if self.in_graph and self._side.host is None:
+            variables = self.sess.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES, self.graph_scope)
+            return SessionParameters(self.sess, variables)
+        return super().params
 
     def before_cloning(self) -> None:
         """Draws the initial weights of a graph anew, as behaviour cloning always did; trained or loaded ones stay."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,9 +10,41 @@ import numpy as np
 
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
+from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 from stable_baselines_tf2.envs.spaces import action_bounds
+
+
+class AbstractEnvRunner(ABC):
+    """Collects experience of an algorithm with a session of its own; a subclass overrides ``_run``.
+
+    Args:
+        env: a vectorized environment.
+        model: has ``initial_state``, and what ``_run`` uses.
+        n_steps: steps of each environment.
+    """
+
+    def __init__(self, *, env: VecEnv, model: Any, n_steps: int) -> None:
+        self.env, self.model, self.n_steps = env, model, n_steps
+        self.n_envs = n_env = env.num_envs
+        shape = env.observation_space.shape or ()
+        self.batch_ob_shape = (n_env * n_steps, *shape)
+        self.obs = np.zeros((n_env, *shape), env.observation_space.dtype)
+        self.obs[:] = env.reset()
+        self.states = model.initial_state
+        self.dones: Any = [False] * n_env
+        self.callback: BaseCallback | None = None
+        self.continue_training = True
+
+    def run(self, callback: BaseCallback | None = None) -> Any:
+        """Collects experience; ``continue_training`` tells whether the callback has stopped that."""
+        self.callback, self.continue_training = callback, True
+        return self._run()
+
+    @abstractmethod
+    def _run(self) -> Any:
+        """Collects experience."""
 
 
 def traj_segment_generator(

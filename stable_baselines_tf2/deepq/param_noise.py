@@ -40,7 +40,7 @@ class ParameterNoise:
         """Measures the effect of the scale on a batch of observations and adapts it; returns the mean divergence."""
         self.perturb(self.adaptive, noise)
         softmax = CategoricalSampler().probabilities
-        p, q = softmax(self.policy.q_values(obs)), softmax(self.adaptive.q_values(obs))
+        p, q = softmax(self.policy.action_values(obs)), softmax(self.adaptive.action_values(obs))
         with np.errstate(divide="ignore", invalid="ignore"):  # 0 · log 0 counts as 0
             mean_kl = float(np.mean(np.nansum(p * (np.log(p) - np.log(q)), axis=-1)))
         self.scale = self.scale * GROWTH if mean_kl < self.threshold else self.scale / GROWTH

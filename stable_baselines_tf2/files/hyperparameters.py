@@ -64,14 +64,18 @@ def _decode_class(description: dict[str, Any]) -> type:
     if module.startswith(f"{PACKAGE}."):
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(module)
-        found = getattr(sys.modules.get(module), name, None)
-    else:
-        registered = (policy for family in policies_of.values() for policy in family.values())
-        found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
-        found = found or getattr(sys.modules.get(module), name, None)
-    if found is None or not _is_ours(found):
+    found = loaded_class(module, name)
+    if found is None:
         raise _Unknown(f"the class {module}.{name}")
     return found
+
+
+def loaded_class(module: str, name: str) -> Any:
+    """A class of policies or models by the name that a file gives, if the program has it already; None otherwise."""
+    registered = (policy for family in policies_of.values() for policy in family.values())
+    found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
+    found = found or getattr(sys.modules.get(module), name, None)
+    return found if _is_ours(found) else None
 
 
 _ACTIVATIONS = ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "gelu")

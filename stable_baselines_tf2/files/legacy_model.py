@@ -6,6 +6,7 @@ later by name. Versions added hyperparameters and dropped some. Policies of user
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +15,15 @@ from typing import Any
 import numpy as np
 
 from stable_baselines_tf2.envs.spaces import kind_of, width
+from stable_baselines_tf2.files.hyperparameters import loaded_class
 from stable_baselines_tf2.files.pickle_objects import SHARED_PARTS, Builder, Placeholder
 from stable_baselines_tf2.files.pickle_tree import Pairs, UnsafePickle, parse
-from stable_baselines_tf2.files.recognise import NotRecognised, PolicyArchitecture, recognise_policy
+from stable_baselines_tf2.files.recognise import (
+    NotRecognised,
+    PolicyArchitecture,
+    address_of_class,
+    recognise_policy,
+)
 from stable_baselines_tf2.files.registry import ALGORITHMS
 
 Parameters = OrderedDict[str, np.ndarray] | list[np.ndarray]
@@ -118,6 +125,13 @@ def complete(data: dict[str, Any], parameters: Parameters, unrestored: dict[str,
     data.setdefault("policy_kwargs", {})
     if isinstance(data.get("expert_dataset"), Placeholder):  # of which the file has no data, only where they were
         data["expert_dataset"] = None
+    node = getattr(unrestored.get("policy"), "node", None)
+    if node is not None:
+        with contextlib.suppress(NotRecognised, UnsafePickle):
+            policy = loaded_class(*address_of_class(node))  # the program's own, not the file's
+            if policy is not None:
+                data["policy"] = policy
+                del unrestored["policy"]
     found = recognised_policy(data, parameters, unrestored)
     if isinstance(found, NotRecognised):
         return str(found)

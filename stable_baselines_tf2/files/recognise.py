@@ -147,6 +147,17 @@ def _activation_of_class(node: object) -> str | None:
     return None
 
 
+def address_of_class(node: object) -> tuple[str, str]:
+    """Module and name of the class that a file names, or holds the code of.
+
+    Raises:
+        NotRecognised: it is no class.
+    """
+    if isinstance(node, Global):
+        return node.module, node.name
+    return str(_class_attributes(node).get("__module__", "__main__")), _class_name(node)
+
+
 def _has_code(constants: Sequence[Any]) -> bool:
     return any(isinstance(part, Call) for part in constants)
 

@@ -42,10 +42,15 @@ def write_legacy(target: PathOrFile, model: BaseRLModel) -> None:
         model: the model.
 
     Raises:
-        ValueError: something in it has no counterpart there, such as a policy class of your own; the message names it.
+        ValueError: something in it has no counterpart there, such as a policy of your own that is made of layers; the
+            message names it.
         OSError: the file cannot be written; an old one of that name stays.
     """
-    data = {key: _setting(key, item) for key, item in model.hyperparameters().items()}
+    is_graph = model.acting_policy.in_graph and not model.policy.__module__.startswith(f"{PACKAGE}.")
+    settings = {key: item for key, item in model.hyperparameters().items() if not (is_graph and key == "policy")}
+    data = {key: _setting(key, item) for key, item in settings.items()}
+    if is_graph:  # runs there as well
+        data["policy"] = _pickled(_reference(model.policy), model.policy)
     write_archive(target, Archive(json.dumps(data, indent=4), model.get_parameters()))
 
 
@@ -60,7 +65,17 @@ def _setting(key: str, item: object) -> Any:
         raise ValueError(f"{key}: {error}, and Stable Baselines has nothing like it") from error
     if _is_json(tree):
         return tree
+    return _pickled(tree, item)
+
+
+def _pickled(tree: object, item: object) -> dict[str, str]:
     return {TYPE: str(type(item)), SERIALIZED: base64.b64encode(dumps(tree)).decode()}
+
+
+def _reference(item: type) -> Global:
+    if "<" in item.__qualname__:
+        raise ValueError(f"policy: {item.__qualname__} is made inside of a function, where no file can refer to it")
+    return Global(item.__module__, item.__qualname__)
 
 
 def _is_json(tree: object) -> bool:

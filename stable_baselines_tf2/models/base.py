@@ -93,6 +93,8 @@ class BaseRLModel(GraphAccess, ABC):
         """Checks a new algorithm: its hooks, and that files hold all of its hyperparameters."""
         super().__init_subclass__(**kwargs)
         check_hooks(cls, ("saved", "not_saved", "log_tags", "uses_mpi"))
+        if "save" in vars(cls):
+            return  # it writes its files itself
         not_saved = {name for base in cls.__mro__ for name in vars(base).get("not_saved", ())}
         check_saved(cls, (*cls.saved, *cls.saved_always), not_saved)
 

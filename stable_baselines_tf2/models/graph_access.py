@@ -10,6 +10,7 @@ import tensorflow as tf
 from stable_baselines_tf2.core.graph_layers import outside_of_graphs
 from stable_baselines_tf2.core.naming import legacy_name
 from stable_baselines_tf2.core.parameters import JoinedParameters, NamedWeights, Parameters
+from stable_baselines_tf2.models.session_model import SessionModel
 
 PACKAGE = f"{__name__.split('.')[0]}."
 # Methods that a program may call where a graph of its own is the default one.
@@ -40,6 +41,8 @@ class GraphAccess:
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Takes the methods of this library's algorithms out of the graphs that they are called in."""
         super().__init_subclass__(**kwargs)
+        if not cls.__module__.startswith(PACKAGE) and "setup_model" in vars(cls):
+            _complete(cls)
         if cls.__module__.startswith(PACKAGE):
             for name in METHODS:
                 method = vars(cls).get(name)
@@ -76,6 +79,23 @@ class GraphAccess:
         for part in _parts(self.parameters):  # type: ignore[attr-defined]
             host.include(part)
         return [host.variable(name.removesuffix(":0")) for name in names]
+
+
+def _complete(cls: type) -> None:
+    """Gives a class that builds its own graph what its base class leaves open, if that is so."""
+    left_open = [name for name in dir(cls) if getattr(getattr(cls, name, None), "__isabstractmethod__", False)]
+    if left_open:
+        own = {name for base in cls.__mro__ if not base.__module__.startswith(PACKAGE) for name in vars(base)}
+        for name, member in vars(SessionModel).items():
+            if name not in own - {"__doc__"} and not name.startswith("__"):
+                setattr(cls, name, member)
+
+
+class Acting:
+    """An older name for the policy that acts; an algorithm with a graph of its own sets it."""
+
+    def __get__(self, model: Any, cls: type | None = None) -> Any:
+        return self if model is None else model.train_model
 
 
 def _parts(parameters: NamedWeights) -> Iterator[Parameters]:

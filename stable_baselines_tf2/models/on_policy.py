@@ -42,6 +42,13 @@ class ActorCriticRLModel(BaseRLModel):
     keep_states: ClassVar[bool] = False
     phase: CompiledPhase
 
+    gamma: float = 0.99
+    max_grad_norm: float | None = None
+    n_steps: int = 1
+    n_batch: int = 1  # rows of a rollout, once the model is built
+    train_model: Any = None
+    _runner: Any = None  # an `OnPolicyCollector`
+
     def __init__(
         self,
         policy: type[BasePolicy] | str,
@@ -64,13 +71,7 @@ class ActorCriticRLModel(BaseRLModel):
             seed=seed,
             n_cpu_tf_sess=n_cpu_tf_sess,
         )
-        self.gamma: float = 0.99
-        self.max_grad_norm: float | None = None
-        self.n_steps: int = 1
-        self.n_batch: int = 1  # rows of a rollout, once the model is built
         self.bootstrap_timeouts = False
-        self.train_model: Any = None
-        self._runner: OnPolicyCollector | None = None
 
     # ------------------------------------------------------------ building
     def setup_model(self) -> None:

@@ -31,6 +31,7 @@ from stable_baselines_tf2.core.phases import (
     shuffled_minibatches,
 )
 from stable_baselines_tf2.core.types import Tensor
+from stable_baselines_tf2.models.graph_access import Acting
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -69,6 +70,7 @@ class PPO2(ActorCriticRLModel):
         ValueError: an invalid argument, an unknown policy, or minibatches of unequal size.
     """
 
+    act_model = Acting()
     saved = (
         "gamma",
         "n_steps",
@@ -137,11 +139,6 @@ class PPO2(ActorCriticRLModel):
         self.bootstrap_timeouts = bootstrap_timeouts
         if _init_setup_model:
             self.setup_model()
-
-    @property
-    def act_model(self) -> Any:
-        """The policy that acts: the one that trains."""
-        return self.train_model
 
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
