@@ -1,5 +1,7 @@
 """Policies written as graphs of TensorFlow 1."""
 
+import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +15,14 @@ from stable_baselines_tf2 import A2C, ACER, ACKTR, DQN, PPO2, SAC, TD3
 from stable_baselines_tf2.common import sessions
 from stable_baselines_tf2.common.policies import ActorCriticPolicy, FeedForwardPolicy
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
+from stable_baselines_tf2.core.archive import read_archive
 from stable_baselines_tf2.core.graph_layers import GraphNeeded
+from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from tests.helpers import RandomEnv, box
 
 v1 = tf.compat.v1
 DATA = Path(__file__).parents[1] / "golden" / "data" / "graph"
+ORIGINAL = os.environ.get("SBTF2_ORIGINAL", "")  # a Python with Stable Baselines 2.10.2
 DISCRETE = gymnasium.spaces.Discrete(3)
 OBS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
 
@@ -144,6 +149,53 @@ def test_a_file_and_resumption(tmp_path):
     np.testing.assert_array_equal(collect(model, 32), collect(again, 32))
     for name, array in model.get_parameters().items():
         np.testing.assert_array_equal(again.get_parameters()[name], array)
+
+
+def test_a_legacy_file_names_the_class():
+    model, file = make(PPO2, n_steps=8), io.BytesIO()
+    write_legacy(file, model)
+    file.seek(0)
+    again = PPO2.load(file)
+    assert again.policy is Graph
+    close(again.act_model.value(OBS), model.act_model.value(OBS))
+
+    class Inside(Graph):
+        pass
+
+    with pytest.raises(ValueError, match="Inside is made inside of a function"):
+        write_legacy(io.BytesIO(), make(PPO2, Inside, n_steps=8))
+
+
+def test_converting_there_and_back(tmp_path):
+    program = INITIAL.replace("tests.golden.", "") + f"model.save({str(tmp_path / 'model')!r})"
+    root = DATA.parents[1]
+    environment = {**os.environ, "PYTHONPATH": str(root.parents[1])}
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=root, env=environment)
+    convert = [sys.executable, "-m", "stable_baselines_tf2", "convert"]
+    policy = ["--policy", "graph_policies.py:FeedForward"]
+    for old, new, more in (("model", "legacy", ["--to-legacy"]), ("legacy", "again", ["--algo", "a2c"])):
+        command = [*convert, tmp_path / f"{old}.zip", tmp_path / new, *more, *policy]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=root)
+        assert result.returncode == 0, result.stderr
+    first, last = (read_archive(tmp_path / f"{name}.zip").parameters for name in ("model", "again"))
+    assert list(first) == list(last)
+    for name, array in first.items():
+        np.testing.assert_array_equal(last[name], array)
+    if ORIGINAL:
+        program = f"""
+import sys
+sys.path.insert(0, {str(root)!r})
+from stable_baselines import A2C
+print(A2C.load({str(tmp_path / "legacy")!r}).get_parameters()["model/first/kernel:0"][0, 0])
+"""
+        environment = {
+            name: value for name, value in os.environ.items() if name != "TF2_BEHAVIOR"
+        }  # TensorFlow sets it
+        found = subprocess.run([ORIGINAL, "-c", program], capture_output=True, text=True, env=environment)
+        assert found.returncode == 0, found.stderr
+        close(float(found.stdout.split()[-1]), first["model/first/kernel:0"][0, 0])
+    wrong = subprocess.run([*convert, "a", "b", "--policy", "nothing"], capture_output=True, text=True, cwd=root)
+    assert wrong.returncode == 2
 
 
 def test_same_seed_same_weights():
