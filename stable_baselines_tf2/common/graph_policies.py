@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from stable_baselines_tf2.common.input import placeholders
 from stable_baselines_tf2.core.acting import Outputs
-from stable_baselines_tf2.core.graph import GraphFunction, GraphHost
+from stable_baselines_tf2.core.graph import Derived, GraphFunction, GraphHost
 from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
 from stable_baselines_tf2.core.graph_parameters import SessionParameters
 from stable_baselines_tf2.core.graph_uses import ProbedFunction
@@ -182,6 +182,7 @@ class _GraphSide:
     session: Any
     host: GraphHost | None = None
     mirror: Any = None
+    source: Any = None  # the policy whose random numbers are drawn
     functions: dict[str, GraphFunction] = dataclasses.field(default_factory=dict)
     variants: dict[tuple[int, int], Any] = dataclasses.field(default_factory=dict)
 
@@ -332,6 +333,7 @@ class GraphTensors(NamedNetwork):
                 stacklevel=2,
             )
         self._side.host = host
+        self._side.source = self if eager is None else eager
         host.owners.append(self if eager is None else eager)
         self._params = host.add_part(variables, None if eager is None else eager.params)
         self.part = len(host.parts) - 1
@@ -350,6 +352,11 @@ class GraphTensors(NamedNetwork):
             variables = self.sess.graph.get_collection(v1.GraphKeys.TRAINABLE_VARIABLES, self.graph_scope)
             return SessionParameters(self.sess, variables)
         return super().params
+
+    @property
+    def is_simple_graph(self) -> bool:
+        """Whether what the policy computes in its graph is small and made of common operations."""
+        raise NotImplementedError
 
     def before_cloning(self) -> None:
         """Draws the initial weights of a graph anew, as behaviour cloning always did; trained or loaded ones stay."""
@@ -372,6 +379,7 @@ class ActorCriticTensors(GraphTensors):
 
     graph_outputs = ("_proba_distribution", "_value_fn")
     pdtype: Any
+    sampler: Any
     initial_state: Any
     reuse: bool
     n_steps: int
@@ -419,6 +427,35 @@ class ActorCriticTensors(GraphTensors):
             self._neglogp = distribution.neglogp(self._action)
             self._policy_proba = distribution.parameters()
             self._value_flat = self._value_fn[:, 0]
+
+    def adopt(self, host: GraphHost, eager: GraphTensors | None = None) -> None:
+        super().adopt(host, eager)
+        self._register(host)
+
+    def _register(self, host: GraphHost) -> None:
+        """Tells a session which tensors this library's samplers compute."""
+        distribution = self._proba_distribution
+        if not type(distribution).__module__.startswith(PACKAGE):
+            return
+        self._flat = distribution.flatparam()
+        host.derived[id(self._action)] = Derived(self._flat, self._derive, "action")
+        host.derived[id(self._deterministic_action)] = Derived(self._flat, self._derive, "mode")
+        host.derived[id(self._neglogp)] = Derived(self._flat, self._derive, "neglogp")
+        if isinstance(self._policy_proba, tf.Tensor):
+            host.derived[id(self._policy_proba)] = Derived(self._flat, self._derive, "probabilities")
+
+    def _derive(self, flat: np.ndarray, names: Sequence[str]) -> list[Any]:
+        sampler, found = self.sampler, {}
+        if "action" in names or "neglogp" in names:
+            found["action"] = sampler.sample(flat, sampler.draw_noise(self._side.source.generator, flat))
+        for name in names:
+            if name == "mode":
+                found[name] = sampler.mode(flat)
+            elif name == "neglogp":
+                found[name] = sampler.neglogp(flat, found["action"])
+            elif name == "probabilities":
+                found[name] = sampler.probabilities(flat)
+        return [found[name] for name in names]
 
     @property
     def policy(self) -> Any:
@@ -506,6 +543,11 @@ class ActorCriticTensors(GraphTensors):
             results = iter(function({self.part: vector}, inputs))
         return [next(results), next(results), *(None if t is None else next(results) for t in optional)]
 
+    @property
+    def is_simple_graph(self) -> bool:
+        outputs = [self._proba_distribution.flatparam(), self._value_fn]
+        return self.host is not None and GraphFunction(self.host, outputs, self.graph_inputs).is_simple
+
     def _variant(self, obs: Tensor, n_steps: int) -> Any:
         """The same policy, for sequences of another length or another number of them."""
         n_env = obs.shape[0] // n_steps if obs.shape[0] else self.n_env
@@ -519,6 +561,6 @@ class ActorCriticTensors(GraphTensors):
                 spaces, kwargs = recipe.arguments[1:3], {**recipe.kwargs, "reuse": True}
                 made: Any = recipe.policy(self.sess, *spaces, n_env, n_steps, n_env * n_steps, **kwargs)
                 made.finish_graph()
-            made._side.host, made.part = self.host, self.part
+            made._side.host, made.part, made._side.source = self.host, self.part, self._side.source
             self._side.variants[n_env, n_steps] = made
         return self._side.variants[n_env, n_steps]

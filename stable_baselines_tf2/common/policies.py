@@ -22,6 +22,7 @@ from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
+from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
 from stable_baselines_tf2.core.policy_registry import register_policy
 from stable_baselines_tf2.core.sampling import (
@@ -32,7 +33,6 @@ from stable_baselines_tf2.envs.preprocessing import Preprocessor
 from stable_baselines_tf2.envs.spaces import is_box, is_discrete, kind_of
 
 ActFun = str | Callable[[Tensor], Tensor]
-NUMPY_WEIGHT_LIMIT = 4_000_000  # beyond this many weights, TensorFlow's threads are the faster ones
 
 
 def nature_cnn(scaled_images: Tensor, **kwargs: Any) -> Tensor:
@@ -293,12 +293,12 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
 
     @property
     def is_small(self) -> bool:
-        return self.architecture() is not None
+        return self.is_simple_graph if self.in_graph else self.architecture() is not None
 
     @property
     def actor(self) -> Actor:
         """Runs the network for `step`, `value` and `proba_step`."""
-        if self._actor is None and self.in_graph and self._side.host is None:
+        if self._actor is None and self.in_graph:
             self._actor = SessionActor(self)
         if self._actor is None:
             self._actor = self._numpy_actor() or CompiledActor(

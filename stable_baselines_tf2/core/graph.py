@@ -9,7 +9,7 @@ and leaves what has effects (assignments, files) to TensorFlow's own session.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from stable_baselines_tf2.core.compiled import FlatFunction
 from stable_baselines_tf2.core.graph_layers import LegacyGraph, eagerly, library_shapes
+from stable_baselines_tf2.core.graph_numpy import NumpyGraph, Unsupported, is_supported
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.types import Tensor
 
@@ -41,6 +42,7 @@ ASSIGNMENTS = {
 VARIABLES = {"VariableV2", "VarHandleOp"}
 PHILOX = 1  # the algorithm that gives the same numbers with and without XLA
 PARALLEL = {"While", "StatelessWhile", "If", "StatelessIf", "PartitionedCall", "StatefulPartitionedCall"}
+NUMPY_WEIGHT_LIMIT = 4_000_000  # beyond this many weights, TensorFlow's threads are the faster ones
 LARGE = {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput"}  # better on several threads
 
 
@@ -89,6 +91,7 @@ class GraphHost:
         self.graph.seed = seed
         self.parts: list[Parameters] = []
         self.owners: list[Any] = []  # the policies; the first one's generator draws random numbers for sessions
+        self.derived: dict[int, Derived] = {}  # by the identity of the tensor, which the policy keeps
         self._initial: list[tf.Tensor] = []  # their first vectors
         self._loaded: list[Any] = []  # the vectors that the session's variables hold
         self._places: dict[str, _Place] = {}
@@ -279,6 +282,16 @@ class GraphFunction:
             self._definition.library.CopyFrom(host.library())
 
     @property
+    def assigns(self) -> bool:
+        """Whether it also assigns variables."""
+        return bool(self._assign)
+
+    @property
+    def ordered(self) -> list[tf.Operation]:
+        """Its operations, each after those that it depends on: as they were made."""
+        return sorted(self.operations, key=lambda operation: operation._id)
+
+    @property
     def is_random(self) -> bool:
         """Whether the outputs depend on random numbers."""
         return bool(self._random)
@@ -287,6 +300,12 @@ class GraphFunction:
     def is_small(self) -> bool:
         """Whether it consists of operations that one thread computes as fast as several."""
         return not self.kinds & (PARALLEL | LARGE)
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether it is a small network of common operations, which NumPy computes and XLA compiles."""
+        n_weights = sum(sum(self.host.parts[part].sizes) for part in self.parts)
+        return n_weights <= NUMPY_WEIGHT_LIMIT and is_supported(self)
 
     @property
     def parts(self) -> list[int]:
@@ -478,8 +497,16 @@ def _derived_key(tensors: Sequence[Tensor]) -> Tensor:
     return tf.reshape(tf.bitcast(tf.cast(tf.add_n(bits), tf.int64), tf.uint64), (1,))
 
 
+class Derived(NamedTuple):
+    """A tensor that follows from the parameters of a policy's action distributions, as NumPy computes it too."""
+
+    flat: Any  # those parameters, [B, n]
+    compute: Callable[[np.ndarray, Sequence[str]], list[Any]]  # what several such tensors are
+    name: str  # what this one is to the function
+
+
 class _Run:
-    """What a session was asked for, as a compiled function of weights and fed values.
+    """What a session was asked for, as a function of weights and fed values.
 
     Raises:
         NotImplementedError: it has effects.
@@ -491,38 +518,71 @@ class _Run:
         self._function = GraphFunction(host, fetches, feeds)
         self._feeds = self._function.inputs
         self._types = [tensor.dtype.base_dtype.as_numpy_dtype for tensor in self._feeds]
-        weights = [tf.TensorSpec(host.parts[part].vector.shape) for part in self._function.parts]
-        specifications = [tf.TensorSpec(tensor.shape, tensor.dtype.base_dtype) for tensor in self._feeds]
-        key = [tf.TensorSpec((1,), tf.uint64)] if self._function.is_random else []
-        with eagerly():
-            self._compiled = FlatFunction(
-                self._compute, [*weights, *specifications, *key], in_caller=self._function.is_small
-            )
+        # Of the shapes only what has to fit: whether a dimension is known, and its size.
+        self._shapes = [tensor.shape for tensor in self._feeds]
+        self._compute: Callable[[list[np.ndarray]], list[Any]] = self._numpy() or self._compiled()
 
-    def _compute(self, *arguments: Tensor) -> list[Tensor]:
-        parts = self._function.parts
-        vectors = dict(zip(parts, arguments, strict=False))
-        first, last = len(parts), len(parts) + len(self._feeds)
-        return self._function.compute(vectors, arguments[first:last], *arguments[last:])
+    def _numpy(self) -> NumpyGraph | None:
+        try:
+            return NumpyGraph(self._function) if self._function.is_simple else None
+        except Unsupported:
+            return None
+
+    def _compiled(self) -> Callable[[list[np.ndarray]], list[Any]]:
+        function, parts = self._function, [self._host.parts[part] for part in self._function.parts]
+
+        def compute(*arguments: Tensor) -> list[Tensor]:
+            vectors = dict(zip(function.parts, arguments, strict=False))
+            first, last = len(parts), len(parts) + len(self._feeds)
+            return function.compute(vectors, arguments[first:last], *arguments[last:])
+
+        weights = [tf.TensorSpec(params.vector.shape) for params in parts]
+        specifications = [tf.TensorSpec(tensor.shape, tensor.dtype.base_dtype) for tensor in self._feeds]
+        key = [tf.TensorSpec((1,), tf.uint64)] if function.is_random else []
+        with eagerly():
+            compiled = FlatFunction(compute, [*weights, *specifications, *key], in_caller=function.is_small)
+
+        def run(arrays: list[np.ndarray]) -> list[Any]:
+            key = [self._host.random_key()] if function.is_random else []
+            arguments = [*(params.vector for params in parts), *arrays, *key]
+            if tf.executing_eagerly():
+                return [output.numpy() for output in compiled(arguments)]
+            with eagerly():
+                return [output.numpy() for output in compiled(arguments)]
+
+        return run
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
-        arrays = []
-        for value, tensor, kind in zip(values, self._feeds, self._types, strict=True):
-            array = np.asarray(value, kind)
-            if not tensor.shape.is_compatible_with(array.shape):
-                raise ValueError(
-                    f"{tensor.name} takes values of shape {tuple(tensor.shape)}, not of shape {array.shape}"
-                )
-            arrays.append(array)
-        if tf.executing_eagerly():
-            return self._run(arrays)
-        with eagerly():
-            return self._run(arrays)
+        arrays = [np.asarray(value, kind) for value, kind in zip(values, self._types, strict=True)]
+        for array, shape, tensor in zip(arrays, self._shapes, self._feeds, strict=True):
+            if not _fits(array.shape, shape):
+                raise ValueError(f"{tensor.name} takes values of shape {tuple(shape)}, not of shape {array.shape}")
+        return self._compute(arrays)
 
-    def _run(self, arrays: list[np.ndarray]) -> list[Any]:
-        vectors = [self._host.parts[part].vector for part in self._function.parts]
-        key = [self._host.random_key()] if self._function.is_random else []
-        return [output.numpy() for output in self._compiled([*vectors, *arrays, *key])]
+
+def _fits(found: tuple[int, ...], shape: Any) -> bool:
+    if shape.rank is None:
+        return True
+    return len(found) == shape.rank and all(n in (None, size) for n, size in zip(shape.as_list(), found, strict=True))
+
+
+class _DerivedRun:
+    """The same, where some of the tensors follow from the parameters of one policy's distributions."""
+
+    def __init__(self, host: GraphHost, fetches: Sequence[Any], feeds: Sequence[Any]) -> None:
+        self._derived = {i: host.derived[id(tensor)] for i, tensor in enumerate(fetches) if id(tensor) in host.derived}
+        self._names = [derived.name for derived in self._derived.values()]
+        self._places = list(self._derived)
+        first = next(iter(self._derived.values()))
+        self._derive = first.compute
+        self._others = [i for i in range(len(fetches)) if i not in self._derived]
+        self._run = _Run(host, [first.flat, *(fetches[i] for i in self._others)], feeds)
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        flat, *others = self._run(values)
+        found = dict(zip(self._places, self._derive(flat, self._names), strict=True))
+        found.update(zip(self._others, others, strict=True))
+        return [found[i] for i in range(len(found))]
 
 
 class GraphSession(tf.compat.v1.Session):
@@ -538,7 +598,9 @@ class GraphSession(tf.compat.v1.Session):
     def __init__(self, host: GraphHost) -> None:
         super().__init__(graph=host.graph)
         self._host = host
-        self._runs: dict[tuple[int, ...], tuple[_Run | None, Any]] = {}  # by the identities of what is kept
+        self._runs: dict[
+            tuple[int, ...], tuple[_Run | _DerivedRun | None, Any]
+        ] = {}  # by the identities of what is kept
 
     def run_as_it_is(self, fetches: object, feed_dict: Mapping[Any, Any] | None = None) -> Any:
         """`run` of TensorFlow's own session, on what it holds."""
@@ -566,11 +628,13 @@ class GraphSession(tf.compat.v1.Session):
             return values[0]
         return tf.nest.pack_sequence_as(fetches, values)
 
-    def _compile(self, fetches: Sequence[Any], feeds: Sequence[Any]) -> _Run | None:
+    def _compile(self, fetches: Sequence[Any], feeds: Sequence[Any]) -> _Run | _DerivedRun | None:
         if not all(isinstance(fetch, tf.Tensor | tf.Variable) for fetch in fetches):
             return None
+        sources = {id(derived.flat) for derived in map(self._host.derived.get, map(id, fetches)) if derived is not None}
+        kind = _DerivedRun if len(sources) == 1 else _Run
         try:
-            return _Run(self._host, fetches, feeds)
+            return kind(self._host, fetches, feeds)
         except NotImplementedError:  # TensorFlow's own session does it
             return None
         except MissingValue as error:  # what sessions raise

@@ -71,7 +71,7 @@ class ProbedFunction:
 
     def _find(self, function: GraphFunction) -> Any:
         reads = {name: place.place for name, place in function.reads.items() if place.part >= 0}
-        operations = sorted(function.operations, key=lambda operation: operation._id)
+        operations = function.ordered
         consumers: dict[str, list[Any]] = {}
         for operation in operations:
             for tensor in operation.inputs:

@@ -35,6 +35,10 @@ class DDPGPolicy(ContinuousPolicy):
     qvalue_fn: Any = None
     policy: Any = None
 
+    @property
+    def graph_tensors(self) -> list[Any]:
+        return [*super().graph_tensors, self._graph_critic]
+
     def build_graph(self) -> None:
         super().build_graph()
         self._graph_critic = None if self.only_acts else self.make_critic(self.processed_obs, self._actions_ph)

@@ -11,7 +11,6 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.policies import (
-    NUMPY_WEIGHT_LIMIT,
     ActFun,
     BasePolicy,
     nature_cnn,
@@ -21,6 +20,7 @@ from stable_baselines_tf2.common.tf_layers import conv_to_fc, fully_connected, l
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
+from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT, GraphFunction
 from stable_baselines_tf2.core.graph_layers import library_shapes
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
@@ -106,7 +106,7 @@ class DQNPolicy(BasePolicy):
     @property
     def is_small(self) -> bool:
         """Whether the network consists of dense layers only."""
-        return False
+        return self.in_graph and GraphFunction(self.host, [self.q_values], [self.obs_ph]).is_simple
 
     def _numpy_q_function(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The network in NumPy, where that is possible."""
@@ -118,7 +118,7 @@ class DQNPolicy(BasePolicy):
 
     def action_values(self, obs: ArrayLike) -> np.ndarray:
         """Values of all actions [B, n], for raw observations [B, …]."""
-        if self._q_function is None and self.in_graph and self._side.host is None:
+        if self._q_function is None and self.in_graph:
             self._q_function = lambda obs: self.sess.run(self.q_values, {self.obs_ph: obs})
         if self._q_function is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
@@ -247,6 +247,8 @@ class FeedForwardPolicy(DQNPolicy):
 
     @property
     def is_small(self) -> bool:
+        if self.in_graph:
+            return super().is_small
         return self.cnn_extractor is None and type(self).q_network is FeedForwardPolicy.q_network
 
     def _numpy_q_function(self) -> Callable[[np.ndarray], np.ndarray] | None:

@@ -11,11 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.common.policies import NUMPY_WEIGHT_LIMIT, ActFun, BasePolicy, nature_cnn
+from stable_baselines_tf2.common.policies import ActFun, BasePolicy, nature_cnn
 from stable_baselines_tf2.common.tf_layers import conv_to_fc, dense, mlp, numbered
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
+from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT, GraphFunction
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
@@ -101,6 +102,11 @@ class ContinuousPolicy(BasePolicy):
             self.build_graph()
         super().finish_graph()
 
+    @property
+    def graph_tensors(self) -> list[Any]:
+        """What training takes of the graph."""
+        return [self._graph_actor]
+
     def build_graph(self) -> None:
         """Makes the tensors of all networks, the actor's first, and keeps what training needs."""
         self._graph_actor = self.make_actor(self.processed_obs)
@@ -167,7 +173,7 @@ class ContinuousPolicy(BasePolicy):
     @property
     def is_small(self) -> bool:
         """Whether all networks are known to consist of dense layers only."""
-        return False
+        return self.in_graph and GraphFunction(self.host, self.graph_tensors, [self.obs_ph, self._actions_ph]).is_simple
 
     def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The actor in NumPy, raw observations to `actor_outputs`, where that is possible."""
@@ -177,10 +183,15 @@ class ContinuousPolicy(BasePolicy):
         """The actor in TensorFlow, raw observations to `actor_outputs`."""
         return CompiledNetwork(self.with_weights, self.params, self.preprocessor.spec)
 
+    def _session_actor(self, obs: np.ndarray) -> np.ndarray:
+        self.preprocessor.sync()
+        outputs: np.ndarray = self.sess.run(self._graph_actor, {self.processed_obs: self.preprocessor.array(obs)})
+        return outputs
+
     def act_outputs(self, obs: ArrayLike) -> np.ndarray:
         """`actor_outputs` for raw observations [B, …], as an array."""
-        if self._actor is None and self.in_graph and self._side.host is None:
-            self._actor = lambda obs: self.sess.run(self._graph_actor, {self.obs_ph: obs})
+        if self._actor is None and self.in_graph:
+            self._actor = self._session_actor
         if self._actor is None:
             small = sum(self.params.sizes) <= NUMPY_WEIGHT_LIMIT
             self._actor = (self._numpy_actor() if small else None) or self._compiled_actor()
@@ -252,6 +263,8 @@ class FeedForwardNetworks(ContinuousPolicy):
 
     @property
     def is_small(self) -> bool:
+        if self.in_graph:
+            return super().is_small
         parts = (getattr(type(self), name) for name in self.network_functions)
         return self.cnn_extractor is None and all(part.__module__.startswith(PACKAGE) for part in parts)
 

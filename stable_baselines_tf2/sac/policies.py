@@ -118,6 +118,10 @@ class SACPolicy(ContinuousPolicy):
         """Whether ``make_actor`` is a graph's: it samples, where `gaussian` gives the distribution."""
         return self.in_graph and self.is_overridden("make_actor")
 
+    @property
+    def graph_tensors(self) -> list[Any]:
+        return [*super().graph_tensors, *self._graph_critics]
+
     def build_graph(self) -> None:
         obs = self.processed_obs
         if self.name == "target":

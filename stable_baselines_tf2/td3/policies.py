@@ -33,6 +33,10 @@ class TD3Policy(ContinuousPolicy):
     qf2: Any = None
     policy: Any = None
 
+    @property
+    def graph_tensors(self) -> list[Any]:
+        return [*super().graph_tensors, *self._graph_critics]
+
     def build_graph(self) -> None:
         super().build_graph()
         self._graph_critics = self.make_critics(self.processed_obs, self._actions_ph)

@@ -1,7 +1,7 @@
 """Policies as people wrote them for Stable Baselines 2, as graphs of TensorFlow 1; imports as in their programs.
 
 The original and this library run this very file: ``register()`` makes the policies known by name, for the cases of
-``data/graph``.
+``graph_data``.
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from tests.helpers import RandomEnv, box
 
 v1 = tf.compat.v1
-DATA = Path(__file__).parents[1] / "golden" / "data" / "graph"
+DATA = Path(__file__).parents[1] / "golden" / "graph_data"
 ORIGINAL = os.environ.get("SBTF2_ORIGINAL", "")  # a Python with Stable Baselines 2.10.2
 DISCRETE = gymnasium.spaces.Discrete(3)
 OBS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
@@ -168,7 +168,7 @@ def test_a_legacy_file_names_the_class():
 
 def test_converting_there_and_back(tmp_path):
     program = INITIAL.replace("tests.golden.", "") + f"model.save({str(tmp_path / 'model')!r})"
-    root = DATA.parents[1]
+    root = DATA.parent
     environment = {**os.environ, "PYTHONPATH": str(root.parents[1])}
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, cwd=root, env=environment)
     convert = [sys.executable, "-m", "stable_baselines_tf2", "convert"]
