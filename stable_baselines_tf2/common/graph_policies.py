@@ -195,6 +195,7 @@ class GraphTensors(NamedNetwork):
     graph_outputs: ClassVar[tuple[str, ...]] = ()  # attributes that hold what training needs
 
     in_graph: bool  # whether it was built in a graph
+    twice_differentiable = False  # what an algorithm sets that takes gradients of gradients
     recipe: Any = None  # the `Recipe`, once it is made
 
     def open_graph(
@@ -367,6 +368,7 @@ class GraphTensors(NamedNetwork):
         """Tensors as a function of the weights and placeholders."""
         if key not in self._side.functions:
             self._side.functions[key] = GraphFunction(self.host, outputs, inputs)
+        self._side.functions[key].twice_differentiable = self.twice_differentiable
         return self._side.functions[key]
 
     def is_overridden(self, name: str) -> bool:

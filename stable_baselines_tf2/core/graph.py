@@ -278,6 +278,7 @@ class GraphFunction:
             node.attr["T"].type = tf.float32.as_datatype_enum
         self._definition.versions.CopyFrom(host.graph.graph_def_versions)
         self._call = tf.function(self.compute, autograph=False)
+        self.twice_differentiable = False  # for gradients of gradients, at which XLA compiles anew for each input
         if self.kinds & PARALLEL:
             self._definition.library.CopyFrom(host.library())
 
@@ -409,8 +410,26 @@ class GraphFunction:
             probes: what to subtract from the probed tensors.
         """
         key = None if noise is None else _derived_key([noise])
-        # Gradient tapes follow calls of functions, but not operations that are imported.
-        return self._call({part: vectors[part] for part in self.parts}, list(inputs), key, noise, list(probes))
+        if tf.executing_eagerly() or self.twice_differentiable:
+            # Gradient tapes follow calls of functions, but not operations that are imported.
+            return self._call({part: vectors[part] for part in self.parts}, list(inputs), key, noise, list(probes))
+        parts, n_inputs = self.parts, len(inputs)
+
+        @tf.custom_gradient
+        def outputs(*tensors: Tensor) -> Any:
+            weights, rest = dict(zip(parts, tensors, strict=False)), tensors[len(parts) :]
+            found = self.compute(weights, rest[:n_inputs], key, noise, rest[n_inputs:])
+            floating = [tensor for tensor in tensors if tensor.dtype.is_floating]
+
+            def gradient(*upstream: Tensor) -> list[Tensor | None]:
+                known = iter(tf.gradients(found, floating, list(upstream), unconnected_gradients="zero"))
+                return [next(known) if tensor.dtype.is_floating else None for tensor in tensors]
+
+            return found, gradient
+
+        given = [tf.convert_to_tensor(value) for value in inputs]
+        found: list[Tensor] = outputs(*(vectors[part] for part in parts), *given, *probes)
+        return found
 
     def compute(
         self,
@@ -482,10 +501,12 @@ def _assigns(operation: tf.Operation) -> bool:
     return operation.type in ASSIGNMENTS
 
 
-def _fit(value: Tensor, tensor: Tensor) -> Tensor:
+def _fit(value: Any, tensor: Tensor) -> Tensor:
     """A value for a tensor of a graph, as that tensor's type and shape."""
     value = tf.cast(value, tensor.dtype.base_dtype)
-    return tf.ensure_shape(value, tensor.shape) if tensor.shape.rank is not None else value
+    if tensor.shape.rank is None or (value.shape.is_fully_defined() and tensor.shape.is_compatible_with(value.shape)):
+        return value
+    return tf.ensure_shape(value, tensor.shape)  # which XLA compiles anew for other values
 
 
 def _derived_key(tensors: Sequence[Tensor]) -> Tensor:

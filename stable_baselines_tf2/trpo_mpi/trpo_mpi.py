@@ -162,6 +162,7 @@ class TRPO(ParallelActorCriticRLModel):
             old_policy = self.make_policy()
             old_policy.ensure_built()  # within the name scope, where a custom policy has not done so
         self._old_weights = old_policy.params
+        self.train_model.twice_differentiable = True  # for products with the Fisher matrix
         self.all_parameters = JoinedParameters(self.train_model.params, self._old_weights)
 
     @property
