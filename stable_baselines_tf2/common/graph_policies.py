@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from stable_baselines_tf2.common.input import placeholders
 from stable_baselines_tf2.core.acting import Outputs
-from stable_baselines_tf2.core.graph import Derived, GraphFunction, GraphHost
+from stable_baselines_tf2.core.graph import Derived, GraphFunction, GraphHost, MissingValue
 from stable_baselines_tf2.core.graph_layers import GraphNeeded, in_graph, library_shapes
 from stable_baselines_tf2.core.graph_parameters import SessionParameters
 from stable_baselines_tf2.core.graph_uses import ProbedFunction
@@ -548,7 +548,12 @@ class ActorCriticTensors(GraphTensors):
     @property
     def is_simple_graph(self) -> bool:
         outputs = [self._proba_distribution.flatparam(), self._value_fn]
-        return self.host is not None and GraphFunction(self.host, outputs, self.graph_inputs).is_simple
+        if self.host is None:
+            return False
+        try:
+            return GraphFunction(self.host, outputs, self.graph_inputs).is_simple
+        except MissingValue:  # no error before someone wants the outputs
+            return False
 
     def _variant(self, obs: Tensor, n_steps: int) -> Any:
         """The same policy, for sequences of another length or another number of them."""

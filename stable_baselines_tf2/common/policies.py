@@ -24,7 +24,7 @@ from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, par
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
 from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
-from stable_baselines_tf2.core.policy_registry import register_policy
+from stable_baselines_tf2.core.policy_registry import register_policy, saved_classes
 from stable_baselines_tf2.core.sampling import (
     Sampler,
 )
@@ -690,3 +690,5 @@ class MlpLnLstmPolicy(_NamedLstmPolicy):
 
 for _policy in (CnnPolicy, CnnLstmPolicy, CnnLnLstmPolicy, MlpPolicy, MlpLstmPolicy, MlpLnLstmPolicy):
     register_policy(_policy.__name__, _policy)
+
+saved_classes.append(BasePolicy)

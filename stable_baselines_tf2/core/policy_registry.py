@@ -5,10 +5,12 @@ A kind is a base class such as ``ActorCriticPolicy``; classes that state ``of_ma
 
 from __future__ import annotations
 
-from typing import TypeVar
+import sys
+from typing import Any, TypeVar
 
 Policy = TypeVar("Policy", bound=type)
 policies_of: dict[type, dict[str, type]] = {}  # by kind, then by name
+saved_classes: list[type] = []  # files name these classes and what derives from them
 
 
 def get_policy_from_name(base_policy_type: Policy, name: str) -> Policy:
@@ -46,3 +48,16 @@ def register_policy(name: str, policy: type) -> None:
     if name in known:
         raise ValueError(f"name: {name!r} is already registered, for {known[name].__name__}")
     known[name] = policy
+
+
+def is_saved_class(item: object) -> bool:
+    """Whether this is a class of policies or of models (which `HER` files name)."""
+    return isinstance(item, type) and issubclass(item, tuple(saved_classes))
+
+
+def loaded_class(module: str, name: str) -> Any:
+    """A class of policies or models by the name that a file gives, if the program has it already; None otherwise."""
+    registered = (policy for family in policies_of.values() for policy in family.values())
+    found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
+    found = found or getattr(sys.modules.get(module), name, None)
+    return found if is_saved_class(found) else None

@@ -8,7 +8,6 @@ import importlib
 import io
 import json
 import pickle
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -20,20 +19,16 @@ import numpy as np
 import tensorflow as tf
 
 from stable_baselines_tf2.common.noise import noise_from_dict, noise_to_dict
-from stable_baselines_tf2.common.policies import BasePolicy, nature_cnn
+from stable_baselines_tf2.common.policies import nature_cnn
 from stable_baselines_tf2.common.schedules import schedule_from_dict, schedule_to_dict
 from stable_baselines_tf2.core.archive import SERIALIZED, arrays_to_bytes, bytes_to_array, bytes_to_arrays
-from stable_baselines_tf2.core.policy_registry import policies_of
+from stable_baselines_tf2.core.policy_registry import is_saved_class, loaded_class
 from stable_baselines_tf2.envs.spaces import space_from_dict, space_to_dict
 from stable_baselines_tf2.files.pickle_objects import loads
 from stable_baselines_tf2.files.pickle_tree import UnsafePickle
 
 PACKAGE = __name__.split(".")[0]
 KIND, TYPE = ":kind:", ":type:"
-
-
-# Files name these classes and what derives from them; the base class of the algorithms adds itself.
-saved_classes: list[type] = [BasePolicy]
 
 
 class _Codec(NamedTuple):
@@ -43,13 +38,8 @@ class _Codec(NamedTuple):
     decode: Callable[[dict[str, Any]], Any]
 
 
-def _is_ours(item: object) -> bool:
-    """Whether this is a class of policies or of models (which `HER` files name)."""
-    return isinstance(item, type) and issubclass(item, tuple(saved_classes))
-
-
 def _encode_class(item: Any) -> dict[str, Any] | None:
-    if not _is_ours(item):
+    if not is_saved_class(item):
         return None
     description: dict[str, Any] = {"module": item.__module__, "name": item.__qualname__}
     if not item.__module__.startswith(f"{PACKAGE}."):
@@ -68,14 +58,6 @@ def _decode_class(description: dict[str, Any]) -> type:
     if found is None:
         raise _Unknown(f"the class {module}.{name}")
     return found
-
-
-def loaded_class(module: str, name: str) -> Any:
-    """A class of policies or models by the name that a file gives, if the program has it already; None otherwise."""
-    registered = (policy for family in policies_of.values() for policy in family.values())
-    found = next((cls for cls in registered if (cls.__module__, cls.__qualname__) == (module, name)), None)
-    found = found or getattr(sys.modules.get(module), name, None)
-    return found if _is_ours(found) else None
 
 
 _ACTIVATIONS = ("relu", "tanh", "elu", "sigmoid", "leaky_relu", "softplus", "selu", "relu6", "softsign", "gelu")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from stable_baselines_tf2.core.policy_registry import loaded_class
 from stable_baselines_tf2.envs.spaces import kind_of, width
-from stable_baselines_tf2.files.hyperparameters import loaded_class
 from stable_baselines_tf2.files.pickle_objects import SHARED_PARTS, Builder, Placeholder
 from stable_baselines_tf2.files.pickle_tree import Pairs, UnsafePickle, parse
 from stable_baselines_tf2.files.recognise import (

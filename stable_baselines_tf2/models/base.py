@@ -26,9 +26,10 @@ from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.optimizers import Optimizer, State
 from stable_baselines_tf2.core.parameters import FlatWeights, JoinedParameters, Parameters, Weights, check_weights
 from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
+from stable_baselines_tf2.core.policy_registry import saved_classes
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, clip_to_bounds, is_box, is_discrete, spaces_equal
-from stable_baselines_tf2.files.hyperparameters import data_to_json, saved_classes
+from stable_baselines_tf2.files.hyperparameters import data_to_json
 from stable_baselines_tf2.files.model import (
     ALGORITHM,
     WeightValues,
@@ -372,7 +373,6 @@ class BaseRLModel(GraphAccess, ABC):
     @hook
     def on_new_weights(self) -> None:
         """What follows from weights that training did not find itself; by default nothing."""
-        return
 
     @property
     @abstractmethod
@@ -664,8 +664,7 @@ class BaseRLModel(GraphAccess, ABC):
         check_policy_kwargs(data, kwargs)
         construct: Callable[..., Any] = cls  # an algorithm's constructor, which takes more than the one here
         model = construct(policy=data["policy"], env=None, _init_setup_model=False)
-        unknown = sorted(set(kwargs) - set(vars(model)))
-        if unknown:
+        if unknown := sorted(set(kwargs) - set(vars(model))):
             raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
         kept = {*cls.saved, *cls.saved_always} - {"policy"}
         vars(model).update({name: item for name, item in data.items() if name in kept})
