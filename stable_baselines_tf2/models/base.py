@@ -583,8 +583,7 @@ class BaseRLModel(GraphAccess, ABC):
         if cloudpickle:
             write_pickle(save_path, data, self.get_parameters())
             return
-        state, arrays = self.training_state()
-        write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), state, arrays))
+        write_archive(save_path, Archive(data_to_json(data), self.get_parameters(), *self.training_state()))
 
     def export(self, directory: str | os.PathLike) -> None:
         """Writes the deterministic policy as a TensorFlow SavedModel, to act without this library.
