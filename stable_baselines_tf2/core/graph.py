@@ -539,8 +539,8 @@ class _Run:
         self._function = GraphFunction(host, fetches, feeds)
         self._feeds = self._function.inputs
         self._types = [tensor.dtype.base_dtype.as_numpy_dtype for tensor in self._feeds]
-        # Of the shapes only what has to fit: whether a dimension is known, and its size.
-        self._shapes = [tensor.shape for tensor in self._feeds]
+        # Plain lists, None for an unknown dimension: reading a TensorShape costs as much as a small layer.
+        self._shapes = [None if t.shape.rank is None else t.shape.as_list() for t in self._feeds]
         self._compute: Callable[[list[np.ndarray]], list[Any]] = self._numpy() or self._compiled()
 
     def _numpy(self) -> NumpyGraph | None:
@@ -577,14 +577,14 @@ class _Run:
         arrays = [np.asarray(value, kind) for value, kind in zip(values, self._types, strict=True)]
         for array, shape, tensor in zip(arrays, self._shapes, self._feeds, strict=True):
             if not _fits(array.shape, shape):
-                raise ValueError(f"{tensor.name} takes values of shape {tuple(shape)}, not of shape {array.shape}")
+                raise ValueError(f"{tensor.name} takes values of shape {tensor.shape}, not of shape {array.shape}")
         return self._compute(arrays)
 
 
-def _fits(found: tuple[int, ...], shape: Any) -> bool:
-    if shape.rank is None:
+def _fits(found: tuple[int, ...], shape: list[int | None] | None) -> bool:
+    if shape is None or list(found) == shape:
         return True
-    return len(found) == shape.rank and all(n in (None, size) for n, size in zip(shape.as_list(), found, strict=True))
+    return len(found) == len(shape) and all(n in (None, size) for n, size in zip(shape, found, strict=True))
 
 
 class _DerivedRun:
@@ -645,8 +645,10 @@ class GraphSession(tf.compat.v1.Session):
         if run is None or options is not None or run_metadata is not None:
             return self._run_with_effects(fetches, feed, options, run_metadata)
         values = run(list(feed.values()))
-        if len(values) == 1 and not several:
+        if not several and isinstance(fetches, tf.Tensor | tf.Variable):
             return values[0]
+        if several and not any(map(tf.nest.is_nested, asked)):  # the usual case, without the cost of the general one
+            return values if type(fetches) is list else tuple(values)
         return tf.nest.pack_sequence_as(fetches, values)
 
     def _compile(self, fetches: Sequence[Any], feeds: Sequence[Any]) -> _Run | _DerivedRun | None:

@@ -403,6 +403,18 @@ def test_variables_outside_of_the_scope():
     assert list(model.get_parameters())[0] == "model/vf/kernel:0"
 
 
+def test_sessions_give_the_structure_that_was_asked_for():
+    policy = make().step_model
+    obs = {policy.obs_ph: np.zeros((1, 4), np.float32)}
+    action, value = policy.action, policy.value_flat
+    assert type(policy.sess.run([action, value], obs)) is list
+    assert type(policy.sess.run((action, value), obs)) is tuple
+    assert policy.sess.run(value, obs).shape == policy.sess.run([value], obs)[0].shape == (1,)
+    (inner,), last = policy.sess.run(([action], value), obs)
+    assert inner.shape == last.shape == (1,)
+    assert policy.sess.run({"value": value}, obs)["value"].shape == (1,)
+
+
 def test_what_is_not_fed():
     class Extra(Graph):
         def fill(self, reuse):
