@@ -354,10 +354,14 @@ class GraphTensors(NamedNetwork):
             return SessionParameters(self.sess, variables)
         return super().params
 
-    @property
-    def is_simple_graph(self) -> bool:
-        """Whether what the policy computes in its graph is small and made of common operations."""
-        raise NotImplementedError
+    def is_simple_graph(self, outputs: Sequence[Any], inputs: Sequence[Any]) -> bool:
+        """Whether what training takes of the graph is small and made of common operations."""
+        if self.host is None:
+            return False
+        try:
+            return GraphFunction(self.host, outputs, inputs).is_simple
+        except MissingValue:  # no error before someone wants the outputs
+            return False
 
     def before_cloning(self) -> None:
         """Draws the initial weights of a graph anew, as behaviour cloning always did; trained or loaded ones stay."""
@@ -544,16 +548,6 @@ class ActorCriticTensors(GraphTensors):
         else:
             results = iter(function({self.part: vector}, inputs))
         return [next(results), next(results), *(None if t is None else next(results) for t in optional)]
-
-    @property
-    def is_simple_graph(self) -> bool:
-        outputs = [self._proba_distribution.flatparam(), self._value_fn]
-        if self.host is None:
-            return False
-        try:
-            return GraphFunction(self.host, outputs, self.graph_inputs).is_simple
-        except MissingValue:  # no error before someone wants the outputs
-            return False
 
     def _variant(self, obs: Tensor, n_steps: int) -> Any:
         """The same policy, for sequences of another length or another number of them."""

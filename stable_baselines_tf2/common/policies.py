@@ -293,7 +293,9 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
 
     @property
     def is_small(self) -> bool:
-        return self.is_simple_graph if self.in_graph else self.architecture() is not None
+        if self.in_graph:
+            return self.is_simple_graph([self._proba_distribution.flatparam(), self._value_fn], self.graph_inputs)
+        return self.architecture() is not None
 
     @property
     def actor(self) -> Actor:

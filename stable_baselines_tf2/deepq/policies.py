@@ -20,7 +20,7 @@ from stable_baselines_tf2.common.tf_layers import conv_to_fc, fully_connected, l
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
-from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT, GraphFunction
+from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT
 from stable_baselines_tf2.core.graph_layers import library_shapes
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.sampling import CategoricalSampler
@@ -106,7 +106,7 @@ class DQNPolicy(BasePolicy):
     @property
     def is_small(self) -> bool:
         """Whether the network consists of dense layers only."""
-        return self.in_graph and GraphFunction(self.host, [self.q_values], [self.obs_ph]).is_simple
+        return self.in_graph and self.is_simple_graph([self.q_values], [self.obs_ph])
 
     def _numpy_q_function(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The network in NumPy, where that is possible."""

@@ -16,7 +16,7 @@ from stable_baselines_tf2.common.tf_layers import conv_to_fc, dense, mlp, number
 from stable_baselines_tf2.core.acting import CompiledNetwork, DenseLayer, NumpyNetwork
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.checks import check_extraction, layer_size
-from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT, GraphFunction
+from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT
 from stable_baselines_tf2.core.naming import variable_scope
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
@@ -173,7 +173,7 @@ class ContinuousPolicy(BasePolicy):
     @property
     def is_small(self) -> bool:
         """Whether all networks are known to consist of dense layers only."""
-        return self.in_graph and GraphFunction(self.host, self.graph_tensors, [self.obs_ph, self._actions_ph]).is_simple
+        return self.in_graph and self.is_simple_graph(self.graph_tensors, [self.obs_ph, self._actions_ph])
 
     def _numpy_actor(self) -> Callable[[np.ndarray], np.ndarray] | None:
         """The actor in NumPy, raw observations to `actor_outputs`, where that is possible."""
