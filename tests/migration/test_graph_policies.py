@@ -17,6 +17,7 @@ from stable_baselines_tf2.common.policies import ActorCriticPolicy, FeedForwardP
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.archive import read_archive
 from stable_baselines_tf2.core.graph_layers import GraphNeeded
+from stable_baselines_tf2.deepq.policies import DQNPolicy
 from stable_baselines_tf2.migration.legacy_zip import write_legacy
 from tests.helpers import RandomEnv, box
 
@@ -401,6 +402,28 @@ def test_variables_outside_of_the_scope():
     with pytest.warns(UserWarning, match="neither trained nor saved: front/kernel, front/bias"):
         model = make(policy=Partly)
     assert list(model.get_parameters())[0] == "model/vf/kernel:0"
+
+
+def test_what_is_not_fed_to_a_q_network():
+    class Extra(DQNPolicy):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            with v1.variable_scope("model", reuse=kwargs.get("reuse", False)):
+                obs = self.processed_obs
+                values = obs @ v1.get_variable("w", [obs.shape[1], self.n_actions])
+                self.q_values = values * v1.placeholder(tf.float32, [], "factor")
+            self._setup_init()
+
+        def step(self, obs, state=None, mask=None, deterministic=True):
+            q_values = self.sess.run(self.q_values, {self.obs_ph: obs})
+            return np.argmax(q_values, axis=1), q_values, None
+
+        def proba_step(self, obs, state=None, mask=None):
+            raise NotImplementedError
+
+    model = make(DQN, Extra)  # no error before someone wants the values
+    with pytest.raises(tf.errors.InvalidArgumentError, match="factor' is needed"):
+        model.predict(OBS)
 
 
 def test_sessions_give_the_structure_that_was_asked_for():
