@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +124,7 @@ def end_together() -> None:
 
 
 _own_excepthook = sys.__excepthook__
+_READING = 0.5  # seconds until an abort: launchers drop what they have not read by then
 
 
 def _end_all(error_type: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -130,6 +132,7 @@ def _end_all(error_type: type[BaseException], error: BaseException, trace: Trace
     _own_excepthook(error_type, error, trace)
     sys.stdout.flush()
     sys.stderr.flush()
+    time.sleep(_READING)
     communicator().Abort(1)
 
 

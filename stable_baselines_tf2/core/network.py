@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import keras
+from keras import tree
 
-from stable_baselines_tf2.core.naming import NamedLayers
+from stable_baselines_tf2.core.naming import NamedLayers, legacy_name
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.core.types import Tensor
+
+
+def _unused(name: str, names: Collection[str]) -> str:
+    """``name:0``, or ``name_1:0`` and so on, whichever is not among the names yet."""
+    candidates = itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1)))
+    return next(f"{candidate}:0" for candidate in candidates if f"{candidate}:0" not in names)
 
 
 class NamedNetwork(keras.Model):
@@ -51,9 +59,32 @@ class NamedNetwork(keras.Model):
         if self._params is None:
             if not self.built:
                 self._create()
-            layers = self.named_layers.values()
-            self._params = Parameters([variable for layer in layers for variable in layer.trainable_variables])
+            variables = [variable for layer in self.named_layers.values() for variable in layer.trainable_variables]
+            names = [legacy_name(variable) for variable in variables]
+            own = self._own_variables()
+            self._params = Parameters([*variables, *own.values()], [*names, *own])
         return self._params
+
+    def _own_variables(self) -> dict[str, Any]:
+        """Variables of Keras layers that a subclass keeps in its attributes, by name.
+
+        Keras counts its names through the process (``dense_3``), which no other process repeats: the attribute's name
+        and the order within it make these.
+        """
+        found: dict[str, Any] = {}
+        of_keras = {*vars(keras.Model()), "named_layers"}  # some of them list all layers
+        seen = {id(variable) for layer in self.named_layers.values() for variable in layer.trainable_variables}
+        for attribute, value in vars(self).items():
+            if attribute in of_keras or attribute.startswith("_self_"):
+                continue
+            for layer in tree.flatten(value):
+                if not isinstance(layer, keras.layers.Layer) or isinstance(layer, NamedNetwork):
+                    continue
+                for variable in layer.trainable_variables:
+                    if id(variable) not in seen:
+                        seen.add(id(variable))
+                        found[_unused(f"{self.name}/{attribute}/{variable.name}", found)] = variable
+        return found
 
     def _create(self) -> None:
         """Creates the variables."""

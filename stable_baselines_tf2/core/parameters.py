@@ -27,11 +27,12 @@ class Parameters:
 
     Args:
         variables: the Keras variables, in the legacy order.
+        names: theirs in parameter dictionaries and files; by default their paths.
     """
 
-    def __init__(self, variables: Sequence[Any]) -> None:
+    def __init__(self, variables: Sequence[Any], names: Sequence[str] | None = None) -> None:
         self.variables = list(variables)
-        self.names = [legacy_name(variable) for variable in self.variables]
+        self.names = [legacy_name(variable) for variable in self.variables] if names is None else list(names)
         self.shapes = [tuple(variable.shape) for variable in self.variables]
         self.sizes = [int(np.prod(shape)) for shape in self.shapes]
         ends = np.cumsum(self.sizes).tolist()

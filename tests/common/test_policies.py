@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from gymnasium import spaces
 
+from stable_baselines_tf2 import PPO2
 from stable_baselines_tf2.common import policies as lib
 from stable_baselines_tf2.core.policy_registry import policies_of
 from stable_baselines_tf2.envs.spaces import space_from_dict
@@ -220,6 +221,34 @@ def test_keras_views_are_never_behind(tmp_path):
     assert (policy.params.vector.numpy() == 10).all() and policy.value(np.zeros((1, 3)))[0] == 50
     policy.set_weights([np.zeros(shape) for shape in policy.params.shapes])
     assert not policy.params.vector.numpy().any() and policy.value(np.ones((1, 3)))[0] == 0
+
+
+class OfKeras(lib.ActorCriticPolicy):
+    """Layers of Keras in attributes, one before and one after the base class' constructor."""
+
+    def __init__(self, *args, **kwargs):
+        self.net = keras.Sequential([keras.layers.Dense(6, activation="tanh"), keras.layers.Dense(5)])
+        super().__init__(*args, **kwargs)
+        self.values = [keras.layers.Dense(4, activation="tanh")]
+        self._setup_init()
+
+    def extract(self, processed_obs, states, masks, n_steps):
+        return lib.Features(self.net(processed_obs), self.values[0](processed_obs))
+
+
+def test_keras_layers_in_attributes_are_trained_and_saved(tmp_path):
+    model = PPO2(OfKeras, "CartPole-v1", n_steps=16, learning_rate=1e-2, seed=0)
+    before = model.get_parameters()
+    own = [f"model/{name}:0" for name in ("net/kernel", "net/bias", "net/kernel_1", "net/bias_1")]
+    own += ["model/values/kernel:0", "model/values/bias:0"]
+    assert list(before) == [*HEADS, *own]
+    model.learn(64)
+    for name, value in model.get_parameters().items():
+        assert name.startswith("model/q/") or not np.array_equal(value, before[name]), name
+    model.save(tmp_path / "model")
+    loaded = PPO2.load(tmp_path / "model", custom_objects={"policy": OfKeras})
+    obs = np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)
+    np.testing.assert_array_equal(loaded.action_probability(obs), model.action_probability(obs))
 
 
 def test_policy_names():
