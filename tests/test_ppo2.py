@@ -135,8 +135,8 @@ def test_timeouts_under_normalization():
     env = VecNormalize(DummyVecEnv([lambda: Scripted([1.0, 2.0], truncates=True)]), norm_reward=False, training=False)
     env.obs_rms.mean, env.obs_rms.var = np.array([10.0, 0.0]), np.array([4.0, 1.0])
     model = noting(make("PPO2", env=env, bootstrap_timeouts=True, gamma=0.5, lam=1.0))
-    asked, value = [], model.runner._value
-    model.runner._value = lambda obs, *rest: asked.append(obs) or value(obs, *rest)
+    asked, value = [], model.collector._value
+    model.collector._value = lambda obs, *rest: asked.append(obs) or value(obs, *rest)
     model.learn(4)
     np.testing.assert_allclose(asked[0], [[(2 - 10) / 2, 0]], rtol=1e-5)
     stacked = VecFrameStack(VecNormalize(DummyVecEnv([lambda: Scripted([1.0])])), 2)
@@ -169,6 +169,6 @@ def test_nothing_to_do(model):
 
 
 def test_legacy_names():
-    runner = Runner(random_env(), *(getattr(make("PPO2").train_model, name) for name in ("step", "value")), 3)
-    assert runner.run().rewards.shape == (2, 3)
+    runner = Runner(env=random_env(), model=make("PPO2"), n_steps=3, gamma=0.9, lam=0.8)
+    assert len(runner.run()) == 9 and runner.run()[0].shape == (6, 3)
     np.testing.assert_array_equal(swap_and_flatten(np.arange(6).reshape(3, 2)), [0, 2, 4, 1, 3, 5])

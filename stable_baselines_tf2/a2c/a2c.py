@@ -22,7 +22,9 @@ from stable_baselines_tf2.core.phases import Batch, Statistics
 from stable_baselines_tf2.core.returns import discount_with_dones
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.graph_access import Acting
+from stable_baselines_tf2.models.loop_names import A2CNames
 from stable_baselines_tf2.models.one_step import OneStepRLModel
+from stable_baselines_tf2.models.runners import A2CRunner
 from stable_baselines_tf2.models.training import Training
 
 
@@ -71,6 +73,8 @@ class A2C(OneStepRLModel):
         "bootstrap_timeouts",
     )
     shown_statistics: ClassVar[tuple[str, ...]] = ("policy_entropy", "value_loss")
+    loop_names = A2CNames
+    runner_class = A2CRunner
     log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
@@ -143,6 +147,10 @@ class A2C(OneStepRLModel):
         """
         statistics = self.run_update(self.phase, {**batch, "learning_rate": np.float32(learning_rate)})
         return {name: float(value) for name, value in statistics.items()}
+
+    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+        """The returns that the update takes, [N, T]."""
+        return rollout.discounted_returns(self.gamma)
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         rollout.discounted_returns(self.gamma)

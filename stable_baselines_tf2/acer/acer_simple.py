@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
 from stable_baselines_tf2.common.callbacks import MaybeCallback
@@ -44,8 +45,10 @@ from stable_baselines_tf2.core.phases import (
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import is_box, is_discrete
 from stable_baselines_tf2.models.graph_access import Acting
+from stable_baselines_tf2.models.loop_names import ACERNames
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
+from stable_baselines_tf2.models.runners import Runner
 from stable_baselines_tf2.models.training import Training
 
 AVERAGE = "average"  # the average policy, a moving average of the policy's weights
@@ -60,6 +63,45 @@ class Estimates(NamedTuple):
     q_taken: Tensor  # Q(s, a) of the actions taken, [B]
     q_target: Tensor  # Retrace targets of these, [B], not differentiated
     entropy: Tensor  # sum of the entropies of the policy, over all observations
+
+
+class _Runner(Runner):
+    """ACER's `Runner`."""
+
+
+class EpisodeStats:
+    """Returns and lengths of the last 40 episodes.
+
+    Args:
+        n_steps: T, steps of each environment that are fed at a time.
+        n_envs: N, number of environments.
+    """
+
+    def __init__(self, n_steps: int, n_envs: int) -> None:
+        self.n_steps, self.n_envs = n_steps, n_envs
+        self.rewbuffer: deque[float] = deque(maxlen=40)
+        self.len_buffer: deque[int] = deque(maxlen=40)
+        self._totals, self._lengths = np.zeros(n_envs), np.zeros(n_envs, int)  # of the episodes under way
+
+    def feed(self, rewards: ArrayLike, masks: ArrayLike) -> None:
+        """Takes the rewards of T steps and whether each ended its episode, [N, T]."""
+        shape = (self.n_envs, self.n_steps)
+        for i, (row, ends) in enumerate(zip(np.reshape(rewards, shape), np.reshape(masks, shape), strict=True)):
+            for reward, ended in zip(row, ends, strict=True):
+                self._totals[i] += reward
+                self._lengths[i] += 1
+                if ended:
+                    self.rewbuffer.append(float(self._totals[i]))
+                    self.len_buffer.append(int(self._lengths[i]))
+                    self._totals[i], self._lengths[i] = 0.0, 0
+
+    def mean_length(self) -> float:
+        """Mean length of the episodes, 0 before the first has ended."""
+        return float(np.mean(self.len_buffer)) if self.len_buffer else 0.0
+
+    def mean_reward(self) -> float:
+        """Mean return of the episodes, 0 before the first has ended."""
+        return float(np.mean(self.rewbuffer)) if self.rewbuffer else 0.0
 
 
 class ACER(ReplayBufferFiles, ActorCriticRLModel):
@@ -125,6 +167,9 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         "bootstrap_timeouts",
     )
     not_saved = frozenset(("num_procs",))
+    loop_names = ACERNames
+    runner_class = _Runner
+    n_replayed = 0  # updates from the replay buffer after the last rollout
     log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
         "loss_policy": "loss/policy_gradient_loss",
@@ -188,7 +233,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         self.bootstrap_timeouts = bootstrap_timeouts
         self.learning_rate_schedule: Scheduler | None = None
         self._first_step = 0  # of this call of learn()
-        self._episodes: deque[tuple[float, int]] = deque(maxlen=40)  # returns and lengths of the last ones
+        self.episode_stats = EpisodeStats(n_steps, 1)  # since training started
         if _init_setup_model:
             self.setup_model()
 
@@ -377,7 +422,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         assert logits is not None  # `acting` gives them
         return self.train_model.sampler.probabilities(rollout.flat(logits)).reshape(logits.shape)
 
-    def _sequences(self, rollout: Rollout) -> Sequences:
+    def sequences(self, rollout: Rollout) -> Sequences:
         """A rollout in the form of the replay buffer."""
         mus = self._probabilities(rollout)
         obs = np.concatenate([rollout.obs, rollout.last_obs[:, np.newaxis]], axis=1)
@@ -395,11 +440,11 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return batches
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
-        self._episodes.extend(zip((total for _, total in rollout.episodes), rollout.episode_lengths, strict=True))
+        self.episode_stats.feed(rollout.rewards - rollout.bootstraps, rollout.dones)
         schedule, buffer = self.learning_rate_schedule, self.replay_buffer
         assert schedule is not None  # since the start of training
         learning_rate = schedule.value_steps(min(self.num_timesteps - self._first_step, training.total_timesteps))
-        new = self._sequences(rollout)
+        new = self.sequences(rollout)
         # Values that are not finite stop training now, and must not enter the replay buffer.
         if buffer is None or not all(np.isfinite(array).all() for array in new if array.dtype.kind == "f"):
             statistics = self.train(self._batches(array[np.newaxis] for array in new), learning_rate)
@@ -409,6 +454,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             if buffer.has_atleast(self.replay_start):
                 replayed = buffer.sample_indices(self.generator.poisson(self.replay_ratio), self.generator)
                 which = np.concatenate([which, replayed])
+                self.n_replayed = len(replayed)
             calls = np.split(which, range(self.steps_per_call, len(which), self.steps_per_call))
             statistics, *_ = [self.train(self._batches(buffer.gather(idx)), learning_rate) for idx in calls]
         return statistics | {"learning_rate": float(learning_rate)}
@@ -437,7 +483,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     def start_training(self, training: Training) -> None:
         self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
         self._first_step = self.num_timesteps
-        self._episodes.clear()
+        self.episode_stats = EpisodeStats(self.n_steps, self.n_envs)
         if self.replay_buffer is None and self.replay_ratio:
             self.replay_buffer = self.make_replay_buffer()
 
@@ -445,12 +491,11 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return -(-total_timesteps // self.n_batch)
 
     def table(self, rollout: Rollout, training: Training, statistics: Mapping[str, float]) -> dict[str, Any]:
-        returns, lengths = zip(*self._episodes, strict=True) if self._episodes else ((0.0,), (0.0,))
         return {
             "total_timesteps": self.num_timesteps,
             "fps": training.fps,
-            "mean_episode_length": float(np.mean(lengths)),
-            "mean_episode_reward": float(np.mean(returns)),
+            "mean_episode_length": self.episode_stats.mean_length(),
+            "mean_episode_reward": self.episode_stats.mean_reward(),
             **{name: value for name, value in statistics.items() if name not in ("advantage", "learning_rate")},
         }
 

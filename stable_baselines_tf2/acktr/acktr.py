@@ -28,7 +28,9 @@ from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, 
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import is_box
 from stable_baselines_tf2.models.graph_access import Acting
+from stable_baselines_tf2.models.loop_names import ACKTRNames
 from stable_baselines_tf2.models.one_step import OneStepRLModel
+from stable_baselines_tf2.models.runners import A2CRunner
 from stable_baselines_tf2.models.training import Training
 
 
@@ -84,6 +86,8 @@ class ACKTR(OneStepRLModel):
     )
     not_saved = frozenset(("nprocs",))
     shown_statistics: ClassVar[tuple[str, ...]] = ("policy_entropy", "policy_loss", "value_loss")
+    loop_names = ACKTRNames
+    runner_class = A2CRunner
     log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
@@ -258,11 +262,15 @@ class ACKTR(OneStepRLModel):
         started, self._decomposition = self._decomposition, None
         return started[1].result() if started and started[0] is state else self._decompose(state)
 
-    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+        """The returns that the update takes, [N, T]."""
         if self.gae_lambda is None:
-            rollout.discounted_returns(self.gamma)
-        else:
-            rollout.advantages(self.gamma, self.gae_lambda)
+            return rollout.discounted_returns(self.gamma)
+        rollout.advantages(self.gamma, self.gae_lambda)
+        return rollout.returns
+
+    def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
+        self.legacy_returns(rollout)
         learning_rate = self.next_learning_rate()
         noise = self.generator.standard_normal(self.n_batch, dtype=np.float32)
         statistics = self.train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)

@@ -75,6 +75,11 @@ class ReplayBuffer:
         """Number of transitions that fit."""
         return self._size
 
+    @property
+    def next_row(self) -> int:
+        """The row that the next transition goes to."""
+        return self._next_row
+
     def can_sample(self, n_samples: int) -> bool:
         """Whether ``n_samples`` transitions are stored."""
         return self._length >= n_samples

@@ -61,7 +61,8 @@ class BaseCallback:
 
     def update_locals(self, locals_: dict[str, Any]) -> None:
         """Renews the variables of the training loop; callbacks inside this one share the dictionary."""
-        self.locals.update(locals_)
+        if locals_ is not self.locals:
+            self.locals.update(locals_)
 
     def on_training_start(self, locals_: dict[str, Any], globals_: dict[str, Any]) -> None:
         """Called once, before the first step."""

@@ -243,7 +243,16 @@ class OnPolicyCollector:
                 if isinstance(bootstraps, np.ndarray):
                     self._bootstrap_timeouts(bootstraps[:, t], infos, step.states)
             if on_step is not None and not on_step(
-                partial(self._locals, t, step, taken, rewards, infos, episode_infos)
+                self._seen(
+                    step,
+                    clipped_actions=taken,
+                    rewards=rewards,
+                    infos=infos,
+                    step=t,
+                    ep_infos=episode_infos,
+                    recording=recording,
+                    first_states=first_states,
+                )
             ):
                 self.continue_training = False
                 return None
@@ -267,29 +276,18 @@ class OnPolicyCollector:
             bootstraps,
         )
 
-    def _locals(
-        self,
-        t: int,
-        step: PolicyStep,
-        taken: np.ndarray,
-        rewards: np.ndarray,
-        infos: list[dict[str, Any]],
-        episode_infos: list[dict[str, Any]],
-    ) -> dict[str, Any]:
-        """What callbacks may look at after a step, under legacy names."""
-        return {
-            "obs": self.obs,
-            "actions": step.actions,
-            "clipped_actions": taken,
-            "values": step.values,
-            "neglogpacs": step.neglogp,
-            "states": step.states,
-            "rewards": rewards,
-            "dones": self.dones,
-            "infos": infos,
-            "step": t,
-            "ep_infos": episode_infos,
-        }
+    def _seen(self, policy_step: PolicyStep, **others: object) -> Callable[[], dict[str, Any]]:
+        """What callbacks may look at after a step."""
+        return partial(
+            dict,
+            obs=self.obs,
+            actions=policy_step.actions,
+            values=policy_step.values,
+            neglogpacs=policy_step.neglogp,
+            states=policy_step.states,
+            dones=self.dones,
+            **others,
+        )
 
     def _bootstrap_timeouts(self, bonus: np.ndarray, infos: list[dict[str, Any]], states: np.ndarray | None) -> None:
         cut = [i for i, info in enumerate(infos) if self.dones[i] and info.get("TimeLimit.truncated")]
@@ -326,8 +324,9 @@ class OffPolicyCollector:
         self._env, self._act, self._store, self._normalizer = env, act, store, normalizer
         self._bootstrap_timeouts = bootstrap_timeouts
         self.obs = env.reset()
-        self._raw_obs = self.obs if normalizer is None else normalizer.get_original_obs()
+        self.raw_obs = self.obs if normalizer is None else normalizer.get_original_obs()
         self.starts = np.ones(env.num_envs, bool)
+        self.last_rewards = np.zeros(env.num_envs, np.float32)  # of the last step that was stored, not normalized
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, int)
 
@@ -356,12 +355,14 @@ class OffPolicyCollector:
                 infos=infos,
                 starts=starts,
                 returns=self._returns,
+                lengths=self._lengths,
             )
         ):
             return None
         raw_new_obs = new_obs
         if self._normalizer is not None:
             raw_new_obs, rewards = self._normalizer.get_original_obs(), self._normalizer.get_original_reward()
+        self.last_rewards = rewards
         self._returns += rewards
         self._lengths += 1
         next_obs, ended, episodes = raw_new_obs, dones, []
@@ -373,6 +374,6 @@ class OffPolicyCollector:
                 ended[i] = not (self._bootstrap_timeouts and info.get("TimeLimit.truncated"))
                 episodes.append({"return": float(self._returns[i]), "length": int(self._lengths[i]), "info": info})
                 self._returns[i], self._lengths[i] = 0.0, 0
-        self._store(self._raw_obs, actions, rewards, next_obs, ended, infos)
-        self.obs, self._raw_obs, self.starts = new_obs, raw_new_obs, dones
+        self._store(self.raw_obs, actions, rewards, next_obs, ended, infos)
+        self.obs, self.raw_obs, self.starts = new_obs, raw_new_obs, dones
         return episodes

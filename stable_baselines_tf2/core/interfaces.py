@@ -74,6 +74,10 @@ class TrainedModel(CallbackModel, Protocol):
     ep_info_buf: deque[dict[str, Any]]  # what Monitor reported of the last episodes
 
     @property
+    def loop_names(self) -> Any:
+        """The `LoopNames` of its training loop: what callbacks find in ``locals``."""
+
+    @property
     def wrapper(self) -> CallbackModel | None:
         """A model around this one, which callbacks see."""
 

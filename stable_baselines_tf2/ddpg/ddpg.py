@@ -14,7 +14,7 @@ Under MPI (``mpirun -n N``) all workers train the same networks: gradients are a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -49,6 +49,7 @@ from stable_baselines_tf2.ddpg.statistics import (
 )
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, kind_of, spaces_equal
 from stable_baselines_tf2.models.continuous_control import ContinuousControlModel
+from stable_baselines_tf2.models.loop_names import DDPGNames
 from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory
 from stable_baselines_tf2.models.training import Training
 
@@ -128,6 +129,9 @@ class DDPG(ContinuousControlModel):
         "bootstrap_timeouts",
     )
     not_saved = frozenset(("memory_policy", "eval_env", "render", "render_eval"))
+    loop_names = DDPGNames
+    last_distances: Sequence[float] = ()  # effects of the parameter noise in the last training phase
+    last_evaluation: Evaluation | None = None
     uses_mpi: ClassVar[bool] = True
     tables_by_episodes: ClassVar[bool] = False
 
@@ -209,7 +213,6 @@ class DDPG(ContinuousControlModel):
         self._weight_noise: WeightNoise | None = None
         self._observations: NormalizedObservations
         self._value_network: CompiledNetwork | None = None
-        self._evaluation: Evaluation | None = None
         self._report: Report | None = None  # data of the next table; None if there are no tables
         if _init_setup_model:
             self.setup_model()
@@ -362,13 +365,15 @@ class DDPG(ContinuousControlModel):
             for part in self.chunks(np.arange(first, min(first + interval, n_steps))):
                 batches = self.sample(len(part))[0]
                 statistics.append(self.update(batches, self.learning_rate_at(training.progress_remaining)))
-        self.last_phase = statistics, self.step_numbers(n_steps)
+        self.last_phase, self.last_distances = (statistics, self.step_numbers(n_steps)), distances
         self.n_updates += n_steps
         training.update += n_steps // self.gradient_steps
         if training.writer is not None:
             self._log(training, batches)
         evaluated = (
-            None if self._evaluation is None else self._evaluation.run(self.nb_eval_steps, render=self.render_eval)
+            None
+            if self.last_evaluation is None
+            else self.last_evaluation.run(self.nb_eval_steps, render=self.render_eval)
         )
         if report is not None:
             eval_q_values = None if evaluated is None else self.critic_values(evaluated)
@@ -454,7 +459,7 @@ class DDPG(ContinuousControlModel):
                 part.advance(tf.constant(distributed.broadcast(part.vector.numpy())))
             state = self.moments.items()
             self.moments = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
-        self._evaluation = None if self.eval_env is None else Evaluation(self.eval_env, self._evaluation_actions)
+        self.last_evaluation = None if self.eval_env is None else Evaluation(self.eval_env, self._evaluation_actions)
         self._report = None if self.table_interval(training) is None else Report()
 
     def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
@@ -463,7 +468,7 @@ class DDPG(ContinuousControlModel):
         report = self._report
         if report is not None and self.passed_interval(training, report.last_update, training.update):
             self.log_table(training, history, self._epoch_table(training, history, report))
-            n_evaluated = 0 if self._evaluation is None else len(self._evaluation.returns)
+            n_evaluated = 0 if self.last_evaluation is None else len(self.last_evaluation.returns)
             self._report = report.next(training.update, history.n_episodes, n_evaluated)
 
     def learn(
@@ -508,7 +513,7 @@ class DDPG(ContinuousControlModel):
         further = {"total/duration": training.elapsed, "total/steps_per_second": training.fps}
         if self.param_noise is not None:
             further |= self.param_noise.get_stats()
-        evaluated = None if self._evaluation is None else self._evaluation.returns
+        evaluated = None if self.last_evaluation is None else self.last_evaluation.returns
         statistics = {"ret_rms": self.ret_rms, "obs_rms": self.obs_rms}
         table = report.table(history, measured, statistics, evaluated, further)
         return dict(sorted((table | {"total/steps": self.num_timesteps}).items()))

@@ -24,7 +24,7 @@ class Evaluation:
     """
 
     def __init__(self, env: VecEnv, act: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._env, self._act, self._obs = env, act, env.reset()
+        self._env, self._act, self.obs = env, act, env.reset()
         self._totals = np.zeros(env.num_envs)
         self.returns: list[float] = []  # of all episodes that ended
 
@@ -32,8 +32,8 @@ class Evaluation:
         """Takes steps, and renders them if ``render``; returns the observations before them, [B, …]."""
         seen = []
         for _ in range(n_steps):
-            seen.append(self._obs)
-            self._obs, rewards, dones, _ = self._env.step(self._act(self._obs))
+            seen.append(self.obs)
+            self.obs, rewards, dones, _ = self._env.step(self._act(self.obs))
             if render:
                 self._env.render()
             self._totals += rewards

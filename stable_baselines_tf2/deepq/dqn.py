@@ -31,6 +31,7 @@ from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.deepq.param_noise import ParameterNoise
 from stable_baselines_tf2.deepq.policies import DQNPolicy
 from stable_baselines_tf2.envs.spaces import is_discrete
+from stable_baselines_tf2.models.loop_names import DQNNames
 from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, OffPolicyRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -74,6 +75,8 @@ class DQN(OffPolicyRLModel):
         ValueError: an invalid argument, an unknown policy, or an action space that is not Discrete.
     """
 
+    loop_names = DQNNames
+    last_batch: Any = None  # of the last training phase: what it learned from [K, B, …], and its rows in the buffer
     saved = (
         "gamma",
         "learning_rate",
@@ -251,6 +254,7 @@ class DQN(OffPolicyRLModel):
             batches["weights"] = np.ones(rows.shape, np.float32)
         self.current_learning_rate = self.learning_rate_at(training.progress_remaining)
         statistics = self.update(batches, self.current_learning_rate)
+        self.last_batch = batches | {"td_errors": statistics["td_errors"]}, rows
         self.n_updates += n_steps
         if self.beta_schedule is not None:
             errors = np.abs(statistics["td_errors"]).ravel()

@@ -147,9 +147,8 @@ class GAIL(TRPO):
 
     def imitation_rewards(self, rollout: Rollout) -> np.ndarray:
         """The discriminator's rewards for a rollout, [N, T]."""
-        actions = rollout.flat(rollout.actions)
-        actions = clip_to_bounds(actions, self.action_space)
-        return self.reward_giver.get_reward(rollout.flat(rollout.obs), actions).reshape(rollout.rewards.shape)
+        rewards = self.discriminator_rewards(rollout.flat(rollout.obs), rollout.flat(rollout.actions))
+        return rewards.reshape(rollout.rewards.shape)
 
     def _update_adversary(self, rollout: Rollout) -> dict[str, float]:
         size = self.n_batch // self.d_step
@@ -184,6 +183,14 @@ class GAIL(TRPO):
         if training.update % self.g_step == 0:
             self._adversary_losses = self._update_adversary(rollout)
         return statistics | self._adversary_losses
+
+    @property
+    def carried_return(self) -> float:  # type: ignore[override]
+        return float(self._learned_returns[0])
+
+    def discriminator_rewards(self, obs: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """Rewards for raw observations and the policy's actions, [B, …] to [B]."""
+        return np.ravel(self.reward_giver.get_reward(obs, clip_to_bounds(actions, self.action_space)))
 
     def _returns_of(self, rewards: np.ndarray, dones: np.ndarray) -> list[float]:
         """Returns of the episodes that ended in a rollout, in the order in which they did."""

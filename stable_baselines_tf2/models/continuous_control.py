@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +15,8 @@ from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import check_continuous_actions
-from stable_baselines_tf2.models.off_policy import Actions, EpisodeHistory, OffPolicyRLModel
+from stable_baselines_tf2.models.loop_names import ContinuousNames, LoopNames
+from stable_baselines_tf2.models.off_policy import Actions, OffPolicyRLModel
 from stable_baselines_tf2.models.training import Training
 
 
@@ -28,6 +28,8 @@ class ContinuousControlModel(OffPolicyRLModel):
     Attributes that a subclass's constructor sets: ``tau``, the soft-update (Polyak) coefficient, ``action_noise`` and
     ``random_exploration``.
     """
+
+    loop_names: ClassVar[type[LoopNames]] = ContinuousNames
 
     rollouts_in_warm_up = True
 
@@ -114,6 +116,11 @@ class ContinuousControlModel(OffPolicyRLModel):
         noise = self.action_noise
         self._noises = [] if noise is None else [noise, *(copy.deepcopy(noise) for _ in range(self.n_envs - 1))]
 
+    @property
+    def infos_names(self) -> list[str]:
+        """Names of the statistics of gradient steps."""
+        return list(self.last_statistics)
+
     # ------------------------------------------------------------ the update
     def standard_normals(self, n_steps: int) -> np.ndarray:
         """[K, B, n], one number for each component of each action of the batches."""
@@ -127,10 +134,6 @@ class ContinuousControlModel(OffPolicyRLModel):
         return low + 0.5 * (actions + 1.0) * (high - low)
 
     # ------------------------------------------------------------ logs
-    def step_locals(self, get_step: Callable[[], dict[str, Any]], history: EpisodeHistory) -> dict[str, Any]:
-        infos = {"infos_values": list(self.last_statistics.values()), "current_lr": self.current_learning_rate}
-        return super().step_locals(get_step, history) | infos | {"n_updates": self.n_updates}
-
     # ------------------------------------------------------------ prediction
     @hook
     def predicted_actions(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:

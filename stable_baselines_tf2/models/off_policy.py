@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from functools import partial
@@ -33,6 +32,7 @@ from stable_baselines_tf2.core.phases import (
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import random_actions
 from stable_baselines_tf2.models.base import BaseRLModel
+from stable_baselines_tf2.models.loop_names import LoopNames, TransitionNames
 from stable_baselines_tf2.models.replay_files import ReplayBufferFiles
 from stable_baselines_tf2.models.training import SetVerbosity, Training
 
@@ -70,6 +70,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         n_cpu_tf_sess: TensorFlow's threads.
     """
 
+    loop_names: ClassVar[type[LoopNames]] = TransitionNames
     tables_by_episodes: ClassVar[bool] = True
     rollouts_in_warm_up: ClassVar[bool] = False
     shared_inputs: ClassVar[tuple[str, ...]] = ("learning_rate",)
@@ -474,20 +475,12 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                 self._vec_normalize_env,
                 bootstrap_timeouts=self.bootstrap_timeouts,
             )
-            history, start_time, start = EpisodeHistory(), time.time(), self.num_timesteps
-
-            def get_locals(get_step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-                step = (self.num_timesteps - start) // self.n_envs - 1
-                extra = {"step": step, "start_time": start_time, "replay_wrapper": replay_wrapper}
-                return extra | self.step_locals(get_step, history)
-
-            def on_step(get_step: Callable[[], dict[str, Any]]) -> bool:
-                return training.on_step(partial(get_locals, get_step))
-
+            history = EpisodeHistory()
+            training.begin(history=history, collector=collector, replay_wrapper=replay_wrapper)
             training.on_rollout_start()
             for _ in range(-(-training.total_timesteps // self.n_envs)):
                 first_step = self.num_timesteps
-                episodes = collector.step(on_step)
+                episodes = collector.step(training.on_step)
                 if episodes is None:
                     break
                 n_due = self.num_timesteps // self.train_freq - first_step // self.train_freq
@@ -496,6 +489,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                     training.on_rollout_end()
                     if trains:
                         self.train(n_due * self.gradient_steps, training)
+                        training.on_update({})
                     training.on_rollout_start()
                 if episodes:
                     self.record_episodes(episodes, history, first_step, training)
@@ -564,17 +558,13 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
 
     @hook
     def step_locals(self, get_step: Callable[[], dict[str, Any]], history: EpisodeHistory) -> dict[str, Any]:
-        """What callbacks may look at, under legacy names; of a single environment without the axis of environments."""
-        step = get_step()
-        names = {
-            **{"obs": "obs", "new_obs": "new_obs", "action": "actions", "env_action": "taken", "done": "dones"},
-            **{"unscaled_action": "taken", "rew": "rewards", "reward": "rewards", "reset": "starts", "info": "infos"},
-        }
-        single = self.n_envs == 1
-        given = {name: step[key][0] if single else step[key] for name, key in names.items()}
-        given |= {name: step[name] for name in ("actions", "rewards", "dones", "infos")}
-        history.rewards[-1] = float(step["returns"][0])
-        return given | {"episode_rewards": history.rewards, "episode_successes": history.successes}
+        """What callbacks may look at besides the names of `TransitionNames`.
+
+        Args:
+            get_step: gives the step: ``obs``, ``new_obs``, ``actions``, ``rewards``, ``dones`` [N, …], ``infos``.
+            history: the episodes so far.
+        """
+        return {}
 
 
 def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -591,6 +581,7 @@ class EpisodeHistory:
         self.rewards = [0.0]
         self.lengths: list[int] = []
         self.successes: list[float] = []
+        self.last_success: Any = None  # ``is_success`` of the last episode
 
     @property
     def n_episodes(self) -> int:
@@ -614,6 +605,6 @@ class EpisodeHistory:
     def add(self, episode: Mapping[str, Any]) -> None:
         self.rewards[-1:] = [episode["return"], 0.0]
         self.lengths.append(episode["length"])
-        success = episode["info"].get("is_success")
+        success = self.last_success = episode["info"].get("is_success")
         if success is not None:
             self.successes.append(float(success))

@@ -25,6 +25,8 @@ from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, 
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import action_bounds, is_discrete
 from stable_baselines_tf2.models.base import BaseRLModel
+from stable_baselines_tf2.models.loop_names import LoopNames, RolloutNames
+from stable_baselines_tf2.models.runners import Runner
 from stable_baselines_tf2.models.training import SetVerbosity, Training
 
 
@@ -47,7 +49,10 @@ class ActorCriticRLModel(BaseRLModel):
     n_steps: int = 1
     n_batch: int = 1  # rows of a rollout, once the model is built
     train_model: Any = None
-    _runner: Any = None  # an `OnPolicyCollector`
+    runner_class: ClassVar[type[Runner]] = Runner
+    loop_names: ClassVar[type[LoopNames]] = RolloutNames
+    _collector: OnPolicyCollector | None = None
+    _runner: Runner | None = None
 
     def __init__(
         self,
@@ -263,7 +268,7 @@ class ActorCriticRLModel(BaseRLModel):
     # ------------------------------------------------------------ learning
     def set_env(self, env: EnvLike | None) -> None:
         super().set_env(env)
-        self._runner = None
+        self._collector = self._runner = None
 
     def use_env(self, env: VecEnv) -> None:
         built = getattr(self, "train_model", None) is not None
@@ -274,13 +279,21 @@ class ActorCriticRLModel(BaseRLModel):
             self.size_rollouts()
 
     @property
-    def runner(self) -> OnPolicyCollector:
+    def collector(self) -> OnPolicyCollector:
         """Collects rollouts; starts (and resets the environment) when it is first asked for."""
+        if self._collector is None:
+            self._collector = self.make_collector()
+        return self._collector
+
+    @property
+    def runner(self) -> Runner:
+        """The collector in the form of the original, whose `run` returns a tuple."""
         if self._runner is None:
-            self._runner = self._make_runner()
+            self._runner = self.runner_class.of_collector(self)
         return self._runner
 
-    def _make_runner(self) -> OnPolicyCollector:
+    def make_collector(self) -> OnPolicyCollector:
+        """A collector of rollouts, which resets the environment."""
         normalizer = self._vec_normalize_env
         timeout_discount = self.gamma if self.bootstrap_timeouts else None
         if timeout_discount and normalizer and normalizer.observation_space.shape != self.observation_space.shape:
@@ -325,19 +338,21 @@ class ActorCriticRLModel(BaseRLModel):
             progress_bar=progress_bar,
         ) as training:
             self.start_training(training)
-            runner = self.runner
-            runner.continue_training = True
+            training.begin()
             n_updates = self.count_updates(training.total_timesteps)
             for update in range(1, n_updates + 1):
                 training.update = update
                 first_step = self.num_timesteps
                 training.on_rollout_start()
-                rollout = runner.run(training.on_step)
-                training.on_rollout_end(update=update, rollout=rollout)
+                collector = self.collector
+                collector.continue_training = True
+                rollout = collector.run(training.on_step)
+                training.on_rollout_end(update, rollout)
                 if self.any_worker_stops(rollout is None) or rollout is None:
                     break
                 self.ep_info_buf.extend(rollout.episode_infos)
                 statistics = self.update(rollout, training, 1.0 - (update - 1.0) / n_updates)
+                training.on_update(statistics)
                 if update == 1:
                     self._check_statistics(statistics)
                 training.log_episodes(rollout.episodes, first_step)

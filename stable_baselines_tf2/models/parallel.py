@@ -19,6 +19,7 @@ from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.checks import check_number
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.parameters import Parameters
+from stable_baselines_tf2.models.loop_names import SegmentNames
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
@@ -53,6 +54,11 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
     _episodes: deque[Episode]
 
     # ------------------------------------------------------------ building
+    loop_names = SegmentNames
+    using_gail: bool = False  # whether a discriminator gives the rewards
+    reward_giver: Any = None  # the discriminator
+    carried_return = 0.0  # what it has given for the episode under way before this rollout
+
     @property
     def horizon(self) -> int:
         """Environment steps for one update, over all environments of this MPI worker."""
@@ -138,7 +144,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
 
     # ------------------------------------------------------------ learning
     def start_training(self, training: Training) -> None:
-        self._runner = None  # as in the original, every training starts with new episodes
+        self._collector = self._runner = None  # as in the original, every training starts with new episodes
         self._episodes = deque(maxlen=100)
         self._n_episodes = 0
         self._ended: list[Episode] = []  # in the last rollout

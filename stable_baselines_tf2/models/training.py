@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ from stable_baselines_tf2.common.callbacks import (
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
+from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.interfaces import TrainedModel
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 
@@ -29,8 +31,8 @@ from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
 class Training:
     """One call of ``learn()``; a context manager.
 
-    On entry the environment is checked, the callback starts and the event file is opened; on exit all are closed,
-    whatever happened, and the Keras variables hold the newest weights.
+    On entry the environment is checked and the event file is opened, `begin` starts the callback; on exit all are
+    closed, whatever happened, and the Keras variables hold the newest weights.
 
     Args:
         model: the model that learns.
@@ -80,29 +82,34 @@ class Training:
         model.check_can_learn()
         if self.reset_num_timesteps:
             model.num_timesteps = 0
-        outer = model.wrapper or model
-        self.callback.init_callback(outer)
+        self.callback.init_callback(model.wrapper or model)
         with contextlib.ExitStack() as opened:
             folder = model.tensorboard_log if self.is_logging_worker else None
-            log = TensorboardWriter(None, folder, self.tb_log_name, new_tb_log=model.num_timesteps == 0)
+            self._new_tb_log = model.num_timesteps == 0
+            log = TensorboardWriter(None, folder, self.tb_log_name, new_tb_log=self._new_tb_log)
             self.writer = opened.enter_context(log)
             opened.enter_context(SetVerbosity(model.verbose))
             self.start_time = time.perf_counter()
             self._first_step = model.num_timesteps
-            self.callback.on_training_start(
-                {
-                    "self": outer,
-                    "total_timesteps": self.total_timesteps,
-                    "callback": self.callback,
-                    "log_interval": self.log_interval,
-                    "tb_log_name": self.tb_log_name,
-                    "reset_num_timesteps": self.reset_num_timesteps,
-                    "writer": self.writer,
-                },
-                {},
-            )
             self._opened = opened.pop_all()  # the block has not failed: they stay open
         return self
+
+    def begin(self, **known: object) -> None:
+        """Starts the callback; ``known`` are attributes of the `LoopNames`."""
+        model = self.model
+        given = {
+            "self": model.wrapper or model,
+            "total_timesteps": self.total_timesteps,
+            "callback": self.callback,
+            "log_interval": self.log_interval,
+            "tb_log_name": self.tb_log_name,
+            "reset_num_timesteps": self.reset_num_timesteps,
+            "new_tb_log": self._new_tb_log,
+            "writer": self.writer,
+        }
+        self.names: Any = model.loop_names(model, given)
+        vars(self.names).update(known)
+        self.callback.on_training_start(self.names.locals, _globals_of(model))
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -124,7 +131,8 @@ class Training:
         """Counts one step of every environment and calls the callback; False if that stops training."""
         self.model.num_timesteps += self.model.timesteps_per_step
         if self._watched:
-            self.callback.update_locals(get_locals())
+            self.names.at_step(get_locals)
+            self.callback.update_locals(self.names.locals)
             self.model.sync()
         return self.callback.on_step() is not False
 
@@ -134,11 +142,17 @@ class Training:
             self.model.sync()
         self.callback.on_rollout_start()
 
-    def on_rollout_end(self, **locals_: object) -> None:
-        """After a rollout."""
+    def on_rollout_end(self, update: int = 0, rollout: Rollout | None = None) -> None:
+        """After a rollout, which on-policy algorithms give, with the number of the update that it is for."""
         if self._watched:
-            self.callback.update_locals(locals_)
+            self.names.at_rollout_end(update, rollout)
+            self.callback.update_locals(self.names.locals)
         self.callback.on_rollout_end()
+
+    def on_update(self, statistics: Mapping[str, Any]) -> None:
+        """After an update."""
+        if self._watched:
+            self.names.at_update(statistics)
 
     # ------------------------------------------------------------ logs
     def log_episodes(self, episodes: Iterable[tuple[int, float]], first_step: int) -> None:
@@ -200,6 +214,13 @@ class Training:
         for key, value in {**values, **self.rollout_statistics(reward_key, length_key)}.items():
             logger.logkv(key, value)
         logger.dumpkvs()
+
+
+def _globals_of(model: object) -> dict[str, Any]:
+    """The names of the module of an algorithm of this library, which its callbacks get."""
+    package = __name__.partition(".")[0]
+    modules = [base.__module__ for base in type(model).__mro__ if base.__module__.partition(".")[0] == package]
+    return dict(vars(sys.modules[modules[0]])) if modules else {}
 
 
 class SetVerbosity:

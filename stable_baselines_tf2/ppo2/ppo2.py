@@ -18,7 +18,6 @@ from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.collect import OnPolicyCollector as Runner
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.phases import (
@@ -32,7 +31,9 @@ from stable_baselines_tf2.core.phases import (
 )
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.graph_access import Acting
+from stable_baselines_tf2.models.loop_names import PPO2Names
 from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
+from stable_baselines_tf2.models.runners import Runner
 from stable_baselines_tf2.models.training import Training
 
 Schedule = float | Callable[[float], float]
@@ -86,6 +87,7 @@ class PPO2(ActorCriticRLModel):
         "bootstrap_timeouts",
     )
     loss_names: ClassVar[tuple[str, ...]] = ("policy_loss", "value_loss", "policy_entropy", "approxkl", "clipfrac")
+    loop_names = PPO2Names
     log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",
         "policy_loss": "loss/policy_gradient_loss",
@@ -240,6 +242,15 @@ class PPO2(ActorCriticRLModel):
             },
         )
         return {name: float(values.mean()) for name, values in statistics.items()}
+
+    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+        """The returns that the update takes, [N, T]."""
+        rollout.advantages(self.gamma, self.lam)
+        return rollout.returns
+
+    def value_clip_schedule(self) -> Callable[[float], Any]:
+        """The range to clip values to, by the fraction of the training that remains."""
+        return get_schedule_fn(self.cliprange if self.cliprange_vf is None else self.cliprange_vf)
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         learning_rate = get_schedule_fn(self.learning_rate)(progress_remaining)

@@ -242,6 +242,11 @@ class SAC(ContinuousControlModel):
         statistics = {**parts, "entropy": entropy, "ent_coef_loss": ent_coef_loss, "ent_coef": ent_coef}
         return tf.add_n([*parts.values(), ent_coef_loss]), statistics
 
+    @property
+    def infos_names(self) -> list[str]:
+        learned = ["ent_coef_loss", "ent_coef"] if self.log_ent_coef is not None else []
+        return ["policy_loss", "qf1_loss", "qf2_loss", "value_loss", "entropy", *learned]
+
     # ------------------------------------------------------------ acting and learning
     def predicted_actions(self, obs: np.ndarray, deterministic: bool) -> np.ndarray:
         return self.acting_policy.step(obs, deterministic=deterministic)

@@ -229,6 +229,10 @@ class TD3(ContinuousControlModel):
             del summary["policy_loss"]
         return summary
 
+    @property
+    def infos_names(self) -> list[str]:
+        return ["qf1_loss", "qf2_loss"]
+
     # ------------------------------------------------------------ learning
     def learn(
         self,

@@ -353,7 +353,7 @@ def test_locals_of_function_callbacks():
         obs=(2, 3), actions=(2,), rewards=(2,), dones=(2,), values=(2,), neglogpacs=(2,), clipped_actions=(2,)
     )
     assert {name: np.shape(last[name]) for name in shapes} == shapes
-    assert last["self"] is model and last["writer"] is None and last["total_timesteps"] == 8
+    assert last["self"].model is model and last["writer"] is None and last["total_timesteps"] == 8
     assert len(last["infos"]) == 2 and last["tb_log_name"] == "PPO2" and last["reset_num_timesteps"] is True
     assert [locals_["step"] for locals_ in noted] == [0, 1, 2, 3]
 

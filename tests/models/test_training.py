@@ -1,5 +1,7 @@
 """What surrounds every training, around a model that only counts."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -7,10 +9,17 @@ from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import BaseCallback
 from stable_baselines_tf2.core.checks import require_finite
 from stable_baselines_tf2.core.tensorboard import read_scalars
+from stable_baselines_tf2.models.loop_names import LoopNames
 from stable_baselines_tf2.models.training import Training
 
 
+class Names(LoopNames):
+    of_step = {"x": lambda names: names.now["x"]}
+
+
 class Model:
+    loop_names = Names
+
     def __init__(self, tensorboard_log=None, verbose=0):
         self.n_envs, self.num_timesteps, self.verbose, self.tensorboard_log = 3, 7, verbose, tensorboard_log
         self.ep_info_buf, self.synced = [], 0
@@ -42,8 +51,11 @@ class Note(BaseCallback):
         self.events.append("end")
 
 
+@contextlib.contextmanager
 def training(model, callback=None, **kwargs):
-    return Training(model, 100, callback, 2, "run", **kwargs)
+    with Training(model, 100, callback, 2, "run", **kwargs) as one:
+        one.begin()
+        yield one
 
 
 def test_steps_are_counted_and_the_callback_decides():
@@ -68,7 +80,7 @@ def test_nobody_watches_without_a_callback():
     with training(model) as one:
         one.on_rollout_start()
         assert one.on_step(lambda: pytest.fail("locals were gathered for nobody"))
-        one.on_rollout_end(x=1)
+        one.on_rollout_end(1, None)
         assert model.synced == 0
     assert model.synced == 1
     with training(model, lambda *_: None) as one:

@@ -45,7 +45,7 @@ def test_schedules(schedule, multipliers):
 
 def test_step_size_and_clipping_follow_the_multiplier():
     model = make("PPO1")
-    rollout = model._make_runner().run()
+    rollout = model.make_collector().run()
     batch = model.training_batch(rollout, model.standardized_advantages(rollout), 4)
     before = model.get_parameters()
     model.train(batch, model.minibatches(3, 4), 0.0)
@@ -83,7 +83,7 @@ def test_policies_that_the_original_could_not_build_and_images(policy):
 def test_a_recurrent_minibatch_starts_with_the_state_of_then():
     """At the old weights, what a minibatch computes is what acting computed."""
     model = make("PPO1", "MlpLstmPolicy", timesteps_per_actorbatch=24, optim_batchsize=5)
-    rollout = model._make_runner().run()
+    rollout = model.make_collector().run()
     model.standardized_advantages(rollout)
     batch = model.training_batch(rollout, np.zeros(24, np.float32), 5)
     rows, chunks = model.minibatches(2, 5)

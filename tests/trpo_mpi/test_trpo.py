@@ -20,7 +20,7 @@ IMAGE = box(36, 36, 1, low=0, high=255, dtype=np.uint8)
 
 
 def batch_of(model):
-    rollout = model._make_runner().run()
+    rollout = model.make_collector().run()
     return {
         name: tf.constant(array)
         for name, array in model.training_batch(rollout, model.standardized_advantages(rollout), 128).items()
@@ -122,7 +122,7 @@ def test_minibatches():
 
 def test_recurrent_minibatches_are_chunks_that_start_with_the_state_of_then():
     model = make("TRPO", "MlpLstmPolicy", timesteps_per_batch=560, env=random_env(2))
-    rollout = model._make_runner().run()
+    rollout = model.make_collector().run()
     batch = model.training_batch(rollout, model.standardized_advantages(rollout), 128)
     rows, chunks = model.minibatches(2, 128)
     assert rows.shape == (8, 128) and chunks.ravel().tolist() == [0, 1, 2, 3] * 2
