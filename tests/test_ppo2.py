@@ -154,11 +154,13 @@ def test_table(tmp_path):
     finally:
         logger.reset()
     header, *rows = [line.split(",") for line in (tmp_path / "progress.csv").read_text().splitlines()]
-    names = {"serial_timesteps", "n_updates", "total_timesteps", "fps", "explained_variance"}
+    names = {"serial_timesteps", "n_updates", "total_timesteps", "fps", "explained_variance", "time_elapsed"}
     assert set(header) == names | {"ep_reward_mean", "ep_len_mean"} | set(model.loss_names)
     table = [dict(zip(header, row, strict=True)) for row in rows]
     assert [(row["n_updates"], row["total_timesteps"], row["serial_timesteps"]) for row in table] == [
         ("1", "8", "4"), ("2", "16", "8"), ("4", "32", "16")]  # fmt: skip
+    times = [float(row["time_elapsed"]) for row in table]  # when the rollouts of these updates began
+    assert times == sorted(times) and 0 <= times[0] < times[-1] and all(int(row["fps"]) > 0 for row in table)
     assert table[-1]["ep_reward_mean"] == "7.0" and table[-1]["ep_len_mean"] == "3.0"
 
 

@@ -31,7 +31,8 @@ from tests.on_policy_cases import ALGORITHMS
 
 for case in sys.argv[1:]:
     name = case.rsplit("/")[-1].split("-")[0]
-    model = ALGORITHMS[name].load(case, env=fresh_env(name))
+    model = ALGORITHMS[name].load(case)
+    model.set_env(fresh_env(name))  # load(env=…) would seed it
     if hasattr(model, "replay_buffer"):
         model.load_replay_buffer(case + "-buffer")
     go_on(model, case + "-there.npz")
@@ -123,16 +124,16 @@ def test_saving_changes_nothing():
     assert same(models[0].get_parameters(), models[1].get_parameters())
 
 
-def test_a_given_environment_keeps_its_seed():
-    """The seed of the environment is the user's, also where it is not that of the model."""
-    model = make("A2C", env=random_env(seed=3))
+@pytest.mark.parametrize("seed, expected", [(1, 1), (None, 99)])
+def test_loading_a_seeded_model_seeds_its_environment(seed, expected):
+    model = make("A2C", env=random_env(seed=3), seed=seed)
     model.learn(8)
     buffer = io.BytesIO()
     model.save(buffer)
     buffer.seek(0)
-    env = random_env(seed=99)
-    loaded = ALGORITHMS["A2C"].load(buffer, env=env)
-    np.testing.assert_array_equal(loaded.runner.obs, random_env(seed=99).reset())
+    loaded = ALGORITHMS["A2C"].load(buffer, env=random_env(seed=99))
+    np.testing.assert_array_equal(loaded.runner.obs, random_env(seed=expected).reset())
+    np.testing.assert_array_equal(loaded.generator.random(3), model.generator.random(3))  # goes on, all the same
 
 
 def test_damaged_training_states(tmp_path):

@@ -466,10 +466,14 @@ class DDPG(ContinuousControlModel):
         if self.render and distributed.rank() == 0:
             self.env.render()
         report = self._report
-        if report is not None and self.passed_interval(training, report.last_update, training.update):
+        n_phases = self.num_timesteps // self.train_freq  # those without enough transitions to train on count too
+        if report is not None and self.passed_interval(training, report.last_update, n_phases):
+            if training.update == 0:
+                report.last_update = n_phases
+                return
             self.log_table(training, history, self._epoch_table(training, history, report))
             n_evaluated = 0 if self.last_evaluation is None else len(self.last_evaluation.returns)
-            self._report = report.next(training.update, history.n_episodes, n_evaluated)
+            self._report = report.next(n_phases, history.n_episodes, n_evaluated)
 
     def learn(
         self,

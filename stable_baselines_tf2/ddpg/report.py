@@ -126,8 +126,7 @@ class Report:
             "total/episodes": history.n_episodes,
             **further,
         }
-        if self.distances:
-            table["train/param_noise_distance"] = np.mean(self.distances)
+        table["train/param_noise_distance"] = np.mean(self.distances or [0.0])  # there is none without noise
         if evaluated is not None:
             table |= {
                 "eval/return": safe_mean(evaluated[self.first_evaluated :]),

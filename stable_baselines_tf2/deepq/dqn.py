@@ -76,6 +76,7 @@ class DQN(OffPolicyRLModel):
     """
 
     loop_names = DQNNames
+    resets_first = False
     last_batch: Any = None  # of the last training phase: what it learned from [K, B, …], and its rows in the buffer
     saved = (
         "gamma",

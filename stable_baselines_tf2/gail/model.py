@@ -166,14 +166,19 @@ class GAIL(TRPO):
     def start_training(self, training: Training) -> None:
         super().start_training(training)
         self.share_weights(self.reward_giver.params)
-        self.expert_dataset.init_dataloader(self.n_batch // self.d_step, seed=int(self.generator.integers(2**31)))
+        size, seed = self.n_batch // self.d_step, int(self.generator.integers(2**31))
+        self.expert_dataset.init_dataloader(size, seed=seed)
         self._next_expert_batch()  # whether it fits, before any work is done
+        self.expert_dataset.init_dataloader(size, seed=seed)  # from its first batch on
         self._learned_returns = np.zeros(self.n_envs)  # of the episodes that go on
         self._adversary_losses: dict[str, float] = {}
 
     def count_updates(self, total_timesteps: int) -> int:
         # Whole rounds, each of which ends with an update of the discriminator.
         return self.g_step * super().count_updates(-(-total_timesteps // self.g_step))
+
+    def shows_table(self, training: Training) -> bool:
+        return super().shows_table(training) and training.update % self.g_step == 0
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         rewards = self.imitation_rewards(rollout)
@@ -182,7 +187,7 @@ class GAIL(TRPO):
         statistics = self.learn_from(rollout)
         if training.update % self.g_step == 0:
             self._adversary_losses = self._update_adversary(rollout)
-        return statistics | self._adversary_losses
+        return self._adversary_losses | statistics  # ``entropy`` is the policy's
 
     @property
     def carried_return(self) -> float:  # type: ignore[override]

@@ -680,6 +680,8 @@ class BaseRLModel(GraphAccess, ABC):
                 f"{file_name(load_path)}: no model can be made of the settings in it ({error!r})"
             ) from error
         model.set_env(env)
+        if env is not None:
+            model.set_random_seed(model.seed)
         try:
             names, shapes = model.parameters.names, model.parameters.shapes
             model.load_parameters(with_names(load_path, archive.parameters, names, shapes))
@@ -692,8 +694,6 @@ class BaseRLModel(GraphAccess, ABC):
                 raise ValueError(
                     f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
                 ) from error
-        elif env is not None:
-            model.set_random_seed(model.seed)
         return model
 
 

@@ -612,7 +612,8 @@ class ContinuousNames(TransitionNames):
         return [tuple(np.float32(value) for value in row) for row in zip(*columns, strict=True)]
 
     def infos_values(self) -> Any:
-        found = self.model.last_statistics
+        shown = self.model.shown_phase is self.model.last_phase
+        found = {} if shown else self.model.last_statistics
         return np.array([found[name] for name in self.model.infos_names], np.float32) if found else []
 
     def first_obs(self) -> np.ndarray:

@@ -71,6 +71,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
     """
 
     loop_names: ClassVar[type[LoopNames]] = TransitionNames
+    resets_first: ClassVar[bool] = True  # whether the environment is reset before callbacks hear of the training
     tables_by_episodes: ClassVar[bool] = True
     rollouts_in_warm_up: ClassVar[bool] = False
     shared_inputs: ClassVar[tuple[str, ...]] = ("learning_rate",)
@@ -114,6 +115,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         self.bootstrap_timeouts = False
         # Statistics of the gradient steps of the last training phase, in chunks, and their `step_numbers`.
         self.last_phase: tuple[list[dict[str, np.ndarray]], np.ndarray] | None = None
+        self.shown_phase: Any = None  # the one whose statistics a table has shown
         self.single_step_phase: CompiledPhase
         self.multi_step_phase: CompiledPhase
 
@@ -468,16 +470,11 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             if replay_wrapper is not None and not self.is_using_her():
                 self.replay_buffer = replay_wrapper(self.replay_buffer)
             self.start_training(training)
-            collector = OffPolicyCollector(
-                self.vec_env,
-                self.explore,
-                self.store,
-                self._vec_normalize_env,
-                bootstrap_timeouts=self.bootstrap_timeouts,
-            )
             history = EpisodeHistory()
+            collector = self._collector() if self.resets_first else None
             training.begin(history=history, collector=collector, replay_wrapper=replay_wrapper)
             training.on_rollout_start()
+            training.names.collector = collector = collector or self._collector()
             for _ in range(-(-training.total_timesteps // self.n_envs)):
                 first_step = self.num_timesteps
                 episodes = collector.step(training.on_step)
@@ -496,10 +493,20 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                 self.after_step(first_step, training, history)
         return self
 
+    def _collector(self) -> OffPolicyCollector:
+        """Plays the environment, which it resets."""
+        return OffPolicyCollector(
+            self.vec_env,
+            self.explore,
+            self.store,
+            self._vec_normalize_env,
+            bootstrap_timeouts=self.bootstrap_timeouts,
+        )
+
     @hook
     def start_training(self, training: Training) -> None:
         """Prepares a call of `learn`, once its environment and callbacks are ready."""
-        self.n_updates, self.last_phase = 0, None
+        self.n_updates, self.last_phase, self.shown_phase = 0, None, None
         self.current_learning_rate = self.learning_rate_at(1.0)
 
     @hook
@@ -521,7 +528,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             "current_lr": self.current_learning_rate,
             "fps": training.fps,
             "time_elapsed": int(training.elapsed),
-            **self.last_statistics,
+            **({} if self.shown_phase is self.last_phase else self.last_statistics),
             "total timesteps": self.num_timesteps,
         }
 
@@ -539,6 +546,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
             training.writer.scalar("rollout/success_rate", history.success_rate, self.num_timesteps)
         if self.tables_by_episodes and self.passed_interval(training, n_before, history.n_episodes):
             self.log_table(training, history, self.table(training, history.n_episodes, history.mean_return))
+            self.shown_phase = self.last_phase  # its statistics are shown once
 
     def passed_interval(self, training: Training, before: int, now: int) -> bool:
         """Whether a table is due, by a count (of episodes or training phases) and what it was before."""

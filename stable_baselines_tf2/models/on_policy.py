@@ -358,7 +358,7 @@ class ActorCriticRLModel(BaseRLModel):
                 training.log_episodes(rollout.episodes, first_step)
                 if training.writer is not None:
                     self.log_update(rollout, training, statistics)
-                if training.table_is_due():
+                if self.shows_table(training):
                     training.log_table(self.table(rollout, training, statistics))
         return self
 
@@ -383,6 +383,10 @@ class ActorCriticRLModel(BaseRLModel):
         if bounds is not None:
             actions = tf.clip_by_value(actions, *bounds)
         return (actions, outputs.state) if memory else (actions,)
+
+    def shows_table(self, training: Training) -> bool:
+        """Whether the last update prints a table."""
+        return training.table_is_due()
 
     @hook
     def start_training(self, training: Training) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -55,6 +55,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
 
     # ------------------------------------------------------------ building
     loop_names = SegmentNames
+    averaged_episodes: ClassVar[int] = 100  # that tables show the means of
     using_gail: bool = False  # whether a discriminator gives the rewards
     reward_giver: Any = None  # the discriminator
     carried_return = 0.0  # what it has given for the episode under way before this rollout
@@ -145,7 +146,7 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
     # ------------------------------------------------------------ learning
     def start_training(self, training: Training) -> None:
         self._collector = self._runner = None  # as in the original, every training starts with new episodes
-        self._episodes = deque(maxlen=100)
+        self._episodes = deque(maxlen=self.averaged_episodes)
         self._n_episodes = 0
         self._ended: list[Episode] = []  # in the last rollout
         self.share_weights(self.trainable)

@@ -68,6 +68,7 @@ class Training:
         self.model, self.total_timesteps = model, int(total_timesteps)
         self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps
         self.update = 0  # updates of this call
+        self.rollout_start = 0.0  # of the last one, in seconds since the start
         self.writer: EventWriter | None = None
         # Of MPI workers, the first logs for all.
         self.is_logging_worker = model.rank == 0
@@ -138,6 +139,7 @@ class Training:
 
     def on_rollout_start(self) -> None:
         """Before a rollout."""
+        self.rollout_start = self.elapsed
         if self._watched:
             self.model.sync()
         self.callback.on_rollout_start()

@@ -282,8 +282,9 @@ class PPO2(ActorCriticRLModel):
             "serial_timesteps": training.update * self.n_steps,
             "n_updates": training.update,
             "total_timesteps": self.num_timesteps,
-            "fps": training.fps,
+            "fps": int(self.n_batch / max(training.elapsed - training.rollout_start, 1e-9)),
             "explained_variance": self.explained_variance(rollout),
+            "time_elapsed": training.rollout_start,
             **{name: statistics[name] for name in self.loss_names},
         }
 

@@ -84,6 +84,7 @@ class TRPO(ParallelActorCriticRLModel):
         "bootstrap_timeouts",
     )
     loss_names: ClassVar[tuple[str, ...]] = ("optimgain", "meankl", "entloss", "surrgain", "entropy")
+    averaged_episodes = 40
     log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
         "optimgain": "loss/policy_gradient_loss",

@@ -28,7 +28,7 @@ def rollout(env, steps=80):
         obs, rewards, dones, infos = env.step(action)
         history += [obs, rewards, dones]
         ends += [
-            (info["terminal_observation"].tolist(), info["TimeLimit.truncated"])
+            (info["terminal_observation"].tolist(), info.get("TimeLimit.truncated", False))
             for info in infos
             if "terminal_observation" in info
         ]

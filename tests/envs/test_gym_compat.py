@@ -104,7 +104,7 @@ def test_old_forms_work_in_a_dummy_vec_env(make):
     for _ in range(2):
         obs, rewards, dones, infos = env.step([0, 0])
     assert obs.shape == (2, 3) and dones.tolist() == [True, True] and rewards[0] > 0
-    assert [info["TimeLimit.truncated"] for info in infos] == [make is OldCounter] * 2
+    assert [info.get("TimeLimit.truncated", False) for info in infos] == [make is OldCounter] * 2
     assert infos[0]["terminal_observation"].shape == (3,)
 
 

@@ -40,7 +40,9 @@ def test_a_function_is_recorded(tmp_path, vectorized):
     data = generate_expert_traj(expert, tmp_path / "expert", env=env, n_episodes=2)
     np.testing.assert_array_equal(data["obs"][:, 0], [0, 1, 2, 3] * 2)
     np.testing.assert_array_equal(data["actions"], np.array([0, 1, 2, 0] * 2)[:, None])
-    np.testing.assert_array_equal(data["rewards"], [0, 1, 2, 0] * 2)
+    rewards = np.array([0, 1, 2, 0] * 2)  # of vectorized environments with their axis, as in the original
+    np.testing.assert_array_equal(data["rewards"], rewards[:, None] if vectorized else rewards)
+    assert data["rewards"].dtype == (np.float32 if vectorized else np.float64)
     np.testing.assert_array_equal(data["episode_returns"], [3, 3])
     np.testing.assert_array_equal(np.flatnonzero(data["episode_starts"]), [0, 4])
     assert ExpertDataset(tmp_path / "expert.npz", verbose=0).num_transition == 8
@@ -52,7 +54,7 @@ def test_a_model_is_recorded(policy):
     data = generate_expert_traj(model, n_timesteps=8, n_episodes=3)
     assert model.num_timesteps == 8
     assert (data["obs"].shape, data["actions"].shape, data["episode_returns"].shape) == ((12, 1), (12, 1), (3,))
-    np.testing.assert_array_equal(data["rewards"], data["actions"][:, 0])
+    np.testing.assert_array_equal(data["rewards"], data["actions"])
 
 
 def test_only_the_first_of_several_environments_is_recorded():

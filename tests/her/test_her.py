@@ -354,7 +354,8 @@ from stable_baselines_tf2 import HER
 from tests.her.test_her import bits, go_on
 
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
-    model = HER.load(path, env=bits(name, n_envs=2, seed=77))
+    model = HER.load(path)
+    model.set_env(bits(name, n_envs=2, seed=77))
     model.load_replay_buffer(path + "-buffer")
     go_on(model, path + "-there.npz")
 """

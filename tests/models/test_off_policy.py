@@ -247,7 +247,8 @@ from tests.off_policy_cases import OFF_POLICY, off_policy_env
 
 for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
     algorithm = name.split("-")[0]
-    model = OFF_POLICY[algorithm].load(path, env=off_policy_env(seed=77, name=algorithm))
+    model = OFF_POLICY[algorithm].load(path)
+    model.set_env(off_policy_env(seed=77, name=algorithm))
     model.load_replay_buffer(path + "-buffer")
     model.learn(30, reset_num_timesteps=False)
     np.savez(path + "-there.npz", *model.get_parameters().values(), model.generator.random(3))

@@ -80,7 +80,8 @@ def test_resumption_is_exact(cls, tmp_path):
     code = f"""
 import numpy as np
 from tests.models.test_own_algorithms import {cls.__name__} as Own, random_env, steps_of
-model = Own.load({str(tmp_path / "model")!r}, env=random_env({straight.n_envs}))
+model = Own.load({str(tmp_path / "model")!r})
+model.set_env(random_env({straight.n_envs}))
 if hasattr(model, "replay_buffer"):
     model.load_replay_buffer({str(tmp_path / "buffer")!r})
 model.learn(steps_of(Own), reset_num_timesteps=False)

@@ -61,7 +61,8 @@ class DummyVecEnv(VecEnv):
             if terminated or truncated:
                 dones[index] = True
                 info["terminal_observation"] = deepcopy(obs)  # some write the next one into the same array
-                info["TimeLimit.truncated"] = bool(truncated and not terminated)
+                if truncated:
+                    info["TimeLimit.truncated"] = not terminated
                 obs = reset_result(env.reset())[0]
             infos.append(info)
             store(index, obs)

@@ -80,7 +80,8 @@ class GymnasiumVecEnv(VecEnv):
                 infos = [{**info, **final} for info, final in zip(infos, self._split(final_info), strict=True)]
             for index in np.flatnonzero(dones).tolist():
                 infos[index]["terminal_observation"] = _row(final_obs, index)
-                infos[index]["TimeLimit.truncated"] = bool(truncations[index] and not terminations[index])
+                if truncations[index]:
+                    infos[index]["TimeLimit.truncated"] = not terminations[index]
         return obs, np.array(rewards, np.float32), dones, infos
 
     def reset(self) -> Any:

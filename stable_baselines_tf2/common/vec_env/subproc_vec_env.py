@@ -305,7 +305,9 @@ def _step(env: gymnasium.Env, action: ArrayLike) -> tuple[Any, Any, bool, dict[s
     done = bool(terminated or truncated)
     if done:
         last = deepcopy(obs)  # some environments write the next one into the same array
-        info = {**info, "terminal_observation": last, "TimeLimit.truncated": bool(truncated and not terminated)}
+        info = {**info, "terminal_observation": last}
+        if truncated:
+            info["TimeLimit.truncated"] = not terminated
         obs = reset_result(env.reset())[0]
     return obs, reward, done, info
 

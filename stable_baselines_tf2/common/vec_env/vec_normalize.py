@@ -142,7 +142,8 @@ class VecNormalize(VecEnvWrapper):
         """
         if not self.norm_reward:
             return reward
-        return np.clip(reward / np.sqrt(self.ret_rms.var + self.epsilon), -self.clip_reward, self.clip_reward)
+        deviation = float(np.sqrt(self.ret_rms.var + self.epsilon))  # a Python number leaves float32 as it is
+        return np.clip(reward / deviation, -self.clip_reward, self.clip_reward)
 
     def get_original_obs(self) -> np.ndarray:
         """The observations of the last step or reset, before normalization (a copy)."""

@@ -94,7 +94,7 @@ def generate_expert_traj(
     data = {
         "actions": _rows(actions, venv.action_space),
         "obs": np.array(observations) if recorder is not None else _rows(observations, venv.observation_space),
-        "rewards": np.array(rewards),
+        "rewards": np.array(rewards) if single else np.array(rewards, np.float32)[:, np.newaxis],
         "episode_returns": np.array(returns),
         "episode_starts": np.array(starts),
     }
