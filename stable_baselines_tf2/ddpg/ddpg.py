@@ -460,7 +460,8 @@ class DDPG(ContinuousControlModel):
             state = self.moments.items()
             self.moments = {name: tf.constant(distributed.broadcast(value.numpy())) for name, value in state}
         self.last_evaluation = None if self.eval_env is None else Evaluation(self.eval_env, self._evaluation_actions)
-        self._report = None if self.table_interval(training) is None else Report()
+        so_far = self.num_timesteps // self.train_freq
+        self._report = None if self.table_interval(training) is None else Report(last_update=so_far)
 
     def after_step(self, first_step: int, training: Training, history: EpisodeHistory) -> None:
         if self.render and distributed.rank() == 0:

@@ -29,6 +29,7 @@ from stable_baselines_tf2.envs.spaces import clip_to_bounds
 from stable_baselines_tf2.gail.adversary import TransitionClassifier
 from stable_baselines_tf2.gail.dataset.dataset import ExpertDataset
 from stable_baselines_tf2.models.cloning import expert_arrays
+from stable_baselines_tf2.models.parallel import told
 from stable_baselines_tf2.models.training import Training
 from stable_baselines_tf2.trpo_mpi.trpo_mpi import TRPO
 
@@ -186,7 +187,8 @@ class GAIL(TRPO):
         rollout.rewards = rewards + rollout.bootstraps
         statistics = self.learn_from(rollout)
         if training.update % self.g_step == 0:
-            self._adversary_losses = self._update_adversary(rollout)
+            with told("Optimizing the discriminator"):
+                self._adversary_losses = self._update_adversary(rollout)
         return self._adversary_losses | statistics  # ``entropy`` is the policy's
 
     @property

@@ -342,6 +342,7 @@ class ActorCriticRLModel(BaseRLModel):
             n_updates = self.count_updates(training.total_timesteps)
             for update in range(1, n_updates + 1):
                 training.update = update
+                self.before_rollout(training)
                 first_step = self.num_timesteps
                 training.on_rollout_start()
                 collector = self.collector
@@ -383,6 +384,9 @@ class ActorCriticRLModel(BaseRLModel):
         if bounds is not None:
             actions = tf.clip_by_value(actions, *bounds)
         return (actions, outputs.state) if memory else (actions,)
+
+    def before_rollout(self, training: Training) -> None:
+        """What is told before a rollout; by default nothing."""
 
     def shows_table(self, training: Training) -> bool:
         """Whether the last update prints a table."""

@@ -6,14 +6,16 @@ same weights. Without MPI there is one worker.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.misc_util import flatten_lists
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.checks import check_number
@@ -24,6 +26,15 @@ from stable_baselines_tf2.models.on_policy import ActorCriticRLModel
 from stable_baselines_tf2.models.training import Training
 
 SHORTEST_SEQUENCE, LONGEST_SEQUENCE = 16, 128  # steps; see `ParallelActorCriticRLModel.sequence_length`
+
+
+@contextlib.contextmanager
+def told(work: str) -> Iterator[None]:
+    """Says what is being done, and how long it took."""
+    logger.log(f"{work} …")
+    start = time.perf_counter()
+    yield
+    logger.log(f"done in {time.perf_counter() - start:.3f} seconds")
 
 
 class Episode(NamedTuple):
@@ -150,6 +161,10 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
         self._n_episodes = 0
         self._ended: list[Episode] = []  # in the last rollout
         self.share_weights(self.trainable)
+
+    def before_rollout(self, training: Training) -> None:
+        if training.is_logging_worker:
+            logger.log(f"********** Iteration {training.update - 1} ************")
 
     def share_weights(self, parameters: Parameters) -> None:
         """Gives all MPI workers the weights of the first."""

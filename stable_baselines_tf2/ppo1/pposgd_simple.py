@@ -32,7 +32,7 @@ from stable_baselines_tf2.core.phases import (
     minibatch_steps,
 )
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
+from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel, told
 from stable_baselines_tf2.models.training import Training
 
 SCHEDULES = ("constant", "linear")
@@ -250,7 +250,8 @@ class PPO1(ParallelActorCriticRLModel):
         minibatches = self.minibatches(self.optim_epochs + 1, self.minibatch_size)
         done = (training.update - 1) * self.n_batch * self.n_workers / max(training.total_timesteps, 1)
         multiplier = max(1.0 - done, 0.0) if self.schedule == "linear" else 1.0
-        statistics = self.train(batch, minibatches, multiplier)
+        with told("Optimizing"):
+            statistics = self.train(batch, minibatches, multiplier)
         n_training = len(minibatches.rows) // (self.optim_epochs + 1) * self.optim_epochs
         means = {name: float(values[:n_training].mean()) for name, values in statistics.items()}
         return {

@@ -35,7 +35,7 @@ from stable_baselines_tf2.core.phases import (
     minibatch_steps,
 )
 from stable_baselines_tf2.core.types import Tensor
-from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel
+from stable_baselines_tf2.models.parallel import Minibatches, ParallelActorCriticRLModel, told
 from stable_baselines_tf2.models.training import Training
 
 VALUE_BATCH = 128  # rows of the value function's minibatches
@@ -294,7 +294,8 @@ class TRPO(ParallelActorCriticRLModel):
     def learn_from(self, rollout: Rollout) -> dict[str, float]:
         advantages = self.standardized_advantages(rollout)
         batch = self.training_batch(rollout, advantages, VALUE_BATCH)
-        statistics = self.train(batch, self.minibatches(self.vf_iters, VALUE_BATCH))
+        with told("Optimizing the policy and the value function"):
+            statistics = self.train(batch, self.minibatches(self.vf_iters, VALUE_BATCH))
         named = {name: float(statistics[name]) for name in (*self.loss_names, "value_loss") if name in statistics}
         return named | {
             "loss": -named["optimgain"],

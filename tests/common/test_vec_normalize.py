@@ -152,3 +152,8 @@ def test_copies_come_without_environments(duplicate):
 def test_dict_observations_are_refused():
     with pytest.raises(TypeError, match="one array"):
         VecNormalize(DummyVecEnv([DictCounter]))
+
+
+def test_normalized_rewards_are_float32():
+    env = trained()
+    assert env.step([0] * env.num_envs)[1].dtype == np.float32

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from gymnasium import spaces
 
-from stable_baselines_tf2 import DDPG
+from stable_baselines_tf2 import DDPG, logger
 from stable_baselines_tf2.common.noise import AdaptiveParamNoiseSpec, NormalActionNoise
 from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, mlp
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, VecNormalize
@@ -374,6 +374,18 @@ def test_tables(capsys):
         assert len(found[key]) == 2 and np.isfinite(found[key]).all()
     model.learn(12, log_interval=None)
     assert model._report is None and capsys.readouterr().out == ""
+
+
+def test_tables_count_phases_without_training_and_show_no_noise_as_zero(monkeypatch):
+    rows, dump = [], logger.dumpkvs
+    monkeypatch.setattr(logger, "dumpkvs", lambda: (rows.append(dict(logger.getkvs())), dump()))
+    model = make(verbose=1, nb_rollout_steps=4, nb_train_steps=1, batch_size=10, random_exploration=0.0)
+    model.learn(41, log_interval=2)  # phases end at 4, 8, …; the one at 12 is the first with 10 transitions
+    assert [row["total/steps"] for row in rows] == [16, 24, 32, 40]
+    assert {row["train/param_noise_distance"] for row in rows} == {0.0}
+    rows.clear()
+    model.learn(8, log_interval=2, reset_num_timesteps=False)
+    assert len(rows) == 1
 
 
 def test_reporting_changes_nothing():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from stable_baselines_tf2 import GAIL
+from stable_baselines_tf2 import GAIL, logger
 from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.gail import ExpertDataset
 from stable_baselines_tf2.gail.adversary import TransitionClassifier, logit_bernoulli_entropy, logsigmoid
@@ -211,3 +211,27 @@ def test_nan_in_the_discriminator_stops_training():
     with pytest.raises(FloatingPointError):
         model.learn(128)
     assert same(before, model.get_parameters())
+
+
+def test_tables_come_once_in_g_step_updates_with_the_entropy_of_the_policy(monkeypatch):
+    rows, dump = [], logger.dumpkvs
+    monkeypatch.setattr(logger, "dumpkvs", lambda: (rows.append(dict(logger.getkvs())), dump()))
+    model = make(random_env(1, spaces.Discrete(4)), expert(ac_space=spaces.Discrete(4)), g_step=2, verbose=1)
+    model.learn(2 * model.timesteps_per_batch)
+    assert [row["TimestepsSoFar"] for row in rows] == [n * model.timesteps_per_batch for n in (2, 4)]
+    assert all(1.2 < row["entropy"] <= np.log(4) + 1e-6 and row["generator_loss"] > 0 for row in rows)
+
+
+def test_the_first_expert_batch_is_learned_from(monkeypatch):
+    model = make()
+    data, taken = model.expert_dataset, []
+    monkeypatch.setattr(model, "train_adversary", lambda *arrays: taken.append(arrays[2]) or dict.fromkeys(LOSSES, 0.0))
+    LOSSES = model.reward_giver.loss_name
+    seeds = []
+    initialize = data.init_dataloader
+    monkeypatch.setattr(
+        data, "init_dataloader", lambda size, seed: (seeds.append((size, seed)), initialize(size, seed))[1]
+    )
+    model.learn(model.timesteps_per_batch)
+    initialize(*seeds[-1])
+    np.testing.assert_array_equal(taken[0], data.get_next_batch()[0])

@@ -4,13 +4,18 @@ import contextlib
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import BaseCallback
+from stable_baselines_tf2.common.vec_env import DummyVecEnv
 from stable_baselines_tf2.core.checks import require_finite
 from stable_baselines_tf2.core.tensorboard import read_scalars
 from stable_baselines_tf2.models.loop_names import LoopNames
 from stable_baselines_tf2.models.training import Training
+from tests.helpers import RandomEnv, box
+from tests.off_policy_cases import make_off_policy
+from tests.on_policy_cases import make
 
 
 class Names(LoopNames):
@@ -140,3 +145,48 @@ def test_finite_or_not():
     for bad, text in ((np.nan, "nan"), (np.inf, "inf"), (np.float32([0, -np.inf]), "-inf")):
         with pytest.raises(FloatingPointError, match=f"^value_loss is {text} in update 7"):
             require_finite({"loss": 1.0, "value_loss": bad}, "update 7")
+
+
+class Order(BaseCallback):
+    """Notes events, and with them resets of the environment."""
+
+    def __init__(self, events):
+        super().__init__()
+        self.events = events
+
+    def _on_training_start(self):
+        self.events.append("training")
+
+    def _on_rollout_start(self):
+        self.events.append("rollout")
+
+
+class ToldEnv(RandomEnv):
+    def __init__(self, events, action_space):
+        super().__init__(box(3), action_space)
+        self.events = events
+
+    def reset(self, **kwargs):
+        self.events.append("reset")
+        return super().reset(**kwargs)
+
+
+@pytest.mark.parametrize("name", ["PPO2", "A2C", "ACER", "TRPO", "DQN", "SAC", "TD3", "DDPG"])
+def test_the_first_reset_is_where_it_was_in_the_original(name):
+    events = []
+    continuous = name in ("SAC", "TD3", "DDPG")
+    env = DummyVecEnv([lambda: ToldEnv(events, box(2) if continuous else spaces.Discrete(4))])
+    model = make_off_policy(name, env=env) if continuous or name == "DQN" else make(name, env=env)
+    events.clear()
+    model.learn(16, Order(events))
+    expected = ["reset", "training", "rollout"] if continuous else ["training", "rollout", "reset"]
+    assert events[:3] == expected
+
+
+def test_statistics_of_a_training_phase_are_shown_once(monkeypatch):
+    rows, dump = [], logger.dumpkvs
+    monkeypatch.setattr(logger, "dumpkvs", lambda: (rows.append(dict(logger.getkvs())), dump()))
+    model = make_off_policy("SAC", train_freq=20, gradient_steps=1, learning_starts=0, verbose=1)
+    model.learn(60, log_interval=1)
+    shown = ["qf1_loss" in row for row in rows]
+    assert 2 <= sum(shown) <= 3 and len(shown) > 4 and not shown[0]

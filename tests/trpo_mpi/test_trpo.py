@@ -174,6 +174,7 @@ def test_table(capsys):
     model.learn(256, Keep())
     assert [table["TimestepsSoFar"] for table in tables] == [128, 256]
     assert [table["EpThisIter"] for table in tables] == [42, 43] and tables[1]["EpisodesSoFar"] == 85
+    assert model._episodes.maxlen == 40  # 100 for PPO1
     assert tables[1]["EpLenMean"] == 3 and tables[1]["EpRewMean"] == 7
     values, returns = (np.ravel(getattr(rollouts[1], name)) for name in ("values", "returns"))
     assert tables[1]["explained_variance_tdlam_before"] == pytest.approx(explained_variance(values, returns))
@@ -181,7 +182,9 @@ def test_table(capsys):
         *model.loss_names, "explained_variance_tdlam_before", "EpLenMean", "EpRewMean", "EpThisIter", "EpisodesSoFar",
         "TimestepsSoFar", "TimeElapsed",
     }  # fmt: skip
-    assert capsys.readouterr().out.count("EpThisIter") == 2
+    printed = capsys.readouterr().out
+    assert printed.count("EpThisIter") == 2 == printed.count("Optimizing") == printed.count("done in ")
+    assert [f"Iteration {i} *" in printed for i in range(3)] == [True, True, False]
 
 
 def test_divergence_stays_within_the_region_and_the_gain_is_what_is_told():

@@ -40,7 +40,7 @@ class VecEnv(ABC):
 
     A finished episode is followed by a new one on its own: the observation returned with ``done`` is the first one of
     the next episode, and ``infos[i]["terminal_observation"]`` holds the last one of the finished episode.
-    ``infos[i]["TimeLimit.truncated"]`` then says whether a time limit alone ended it.
+    ``infos[i]["TimeLimit.truncated"]`` is there where a time limit was reached, and says whether that alone ended it.
 
     Args:
         num_envs: number of environments.
