@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -169,6 +169,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     not_saved = frozenset(("num_procs",))
     loop_names = ACERNames
     runner_class = _Runner
+    names_ops: Sequence[str] = ()  # names of the statistics that tables show, once there has been an update
     n_replayed = 0  # updates from the replay buffer after the last rollout
     log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
@@ -288,6 +289,11 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
 
     def on_new_weights(self) -> None:
         self.target_parameters[AVERAGE].advance(self.trainable.vector)
+
+    @property
+    def n_act(self) -> int:
+        """Number of actions."""
+        return int(self.action_space.n)
 
     @property
     def average_parameters(self) -> dict[str, np.ndarray]:
@@ -414,6 +420,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         }
         inputs |= {"learning_rate": np.float32(learning_rate), "n_steps": np.int32(n_steps)}
         statistics = self.run_update(self.phase, inputs)
+        self.names_ops = [name for name in statistics if name != "advantage"]
         return {name: float(values[0]) for name, values in statistics.items()}
 
     def _probabilities(self, rollout: Rollout) -> np.ndarray:

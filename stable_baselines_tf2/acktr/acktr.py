@@ -87,6 +87,8 @@ class ACKTR(OneStepRLModel):
     not_saved = frozenset(("nprocs",))
     shown_statistics: ClassVar[tuple[str, ...]] = ("policy_entropy", "policy_loss", "value_loss")
     loop_names = ACKTRNames
+    q_runner: Any = None  # nothing is queued
+    train_op: Any = None
     runner_class = A2CRunner
     log_tags: ClassVar[Mapping[str, str]] = {
         "policy_entropy": "loss/entropy_loss",

@@ -80,6 +80,20 @@ class ReplayBuffer:
         """The row that the next transition goes to."""
         return self._next_row
 
+    # Names of the original that scripts read.
+    @property
+    def _storage(self) -> list[Transition]:
+        """The transitions, as a new list."""
+        return list(self.storage)
+
+    @property
+    def _next_idx(self) -> int:
+        return self._next_row
+
+    @property
+    def _maxsize(self) -> int:
+        return self._size
+
     def can_sample(self, n_samples: int) -> bool:
         """Whether ``n_samples`` transitions are stored."""
         return self._length >= n_samples
@@ -343,6 +357,15 @@ class PrioritizedReplayBuffer(ReplayBuffer):
         self._alpha = alpha
         self._max_priority = 1.0
         self._sums, self._minima = self._new_trees()
+
+    # Names of the original that scripts read.
+    @property
+    def _it_sum(self) -> SumSegmentTree:
+        return self._sums
+
+    @property
+    def _it_min(self) -> MinSegmentTree:
+        return self._minima
 
     def _insert(self, *values: np.ndarray) -> slice | np.ndarray:
         rows = super()._insert(*values)

@@ -197,6 +197,7 @@ class GraphTensors(NamedNetwork):
     in_graph: bool  # whether it was built in a graph
     twice_differentiable = False  # what an algorithm sets that takes gradients of gradients
     recipe: Any = None  # the `Recipe`, once it is made
+    _action_ph: Any = None  # the placeholder of actions, in a graph
 
     def open_graph(
         self,

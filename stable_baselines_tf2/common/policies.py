@@ -244,7 +244,7 @@ class ActorCriticPolicy(ActorCriticTensors, BasePolicy):
         scale: bool = False,
     ) -> None:
         super().__init__(sess, ob_space, ac_space, n_env, n_steps, n_batch, reuse=reuse, scale=scale)
-        self.pdtype = make_proba_dist_type(ac_space)
+        self.pdtype = self._pdtype = make_proba_dist_type(ac_space)
         self.sampler = make_sampler(ac_space)
         self._actor: Actor | None = None
 

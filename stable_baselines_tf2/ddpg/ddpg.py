@@ -131,6 +131,11 @@ class DDPG(ContinuousControlModel):
     not_saved = frozenset(("memory_policy", "eval_env", "render", "render_eval"))
     loop_names = DDPGNames
     last_distances: Sequence[float] = ()  # effects of the parameter noise in the last training phase
+    stats_sample: Any = None
+    tb_seen_steps: Any = None
+    old_mean: Any = None
+    old_std: Any = None
+    renormalize_q_outputs_op: Any = None
     last_evaluation: Evaluation | None = None
     uses_mpi: ClassVar[bool] = True
     tables_by_episodes: ClassVar[bool] = False

@@ -217,6 +217,28 @@ class DQN(OffPolicyRLModel):
         """All variables in `graph`, which `sess` reads and assigns."""
         return self.graph_variables(self.get_parameter_list())
 
+    def act(self, obs: np.ndarray, stochastic: bool = True, update_eps: float = -1.0, **noise: object) -> np.ndarray:
+        """Actions [B] for raw observations [B, …].
+
+        Args:
+            obs: the observations.
+            stochastic: whether to explore.
+            update_eps: a new ε, unless it is negative.
+            noise: arguments for noise on the weights, which follow training.
+        """
+        if update_eps >= 0.0:
+            self._eps.advance(tf.constant([update_eps], tf.float32))
+        best = self.acting_policy.best_actions(obs)
+        if not stochastic:
+            return best
+        uniform = self.generator.random(len(obs), dtype=np.float32)
+        random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
+        return epsilon_greedy(lambda: best, float(self._eps.vector.numpy()[0]), uniform, random_actions)
+
+    def proba_step(self, *args: object, **kwargs: object) -> Any:
+        """Probabilities of actions: see `DQNPolicy.proba_step`."""
+        return self.acting_policy.proba_step(*args, **kwargs)
+
     def update_target(self) -> None:
         """Copies the weights of Q to Q'."""
         self.target_model.params.copy_from(self.step_model.params)

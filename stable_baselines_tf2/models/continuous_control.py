@@ -116,6 +116,10 @@ class ContinuousControlModel(OffPolicyRLModel):
         noise = self.action_noise
         self._noises = [] if noise is None else [noise, *(copy.deepcopy(noise) for _ in range(self.n_envs - 1))]
 
+    obs_target: Any = None  # tensors that the original's graph had, for some policies only
+    action_target: Any = None
+    value_fn: Any = None
+
     @property
     def infos_names(self) -> list[str]:
         """Names of the statistics of gradient steps."""

@@ -242,8 +242,10 @@ class FeedForwardNetworks(ContinuousPolicy):
         if not self.hidden_sizes:
             raise ValueError("layers: at least one hidden layer is needed")
         self.cnn_extractor = cnn_extractor if feature_extraction == "cnn" else None
-        self.extractor_kwargs = kwargs
-        self.layer_norm, self.act_fun = layer_norm, act_fun
+        self.extractor_kwargs = self.cnn_kwargs = kwargs
+        self.layer_norm, self.act_fun, self.feature_extraction = layer_norm, act_fun, feature_extraction
+        self.activ = self.activ_fn = resolve_activation(act_fun).tensor
+        self.reg_loss = None  # no algorithm has one
 
     def features(self, processed_obs: Tensor) -> Tensor:
         """What the hidden layers of a network start from, [B, n]."""

@@ -38,6 +38,8 @@ class GraphAccess:
     An algorithm that trains in a session of its own sets ``sess`` and ``graph`` itself.
     """
 
+    _param_load_ops: Any = None  # operations that assign weights, which nothing here needs
+
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Takes the methods of this library's algorithms out of the graphs that they are called in."""
         super().__init_subclass__(**kwargs)

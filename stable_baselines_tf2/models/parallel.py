@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.misc_util import flatten_lists
@@ -80,6 +81,30 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
     def horizon_name(self) -> str:
         """The constructor's name for it."""
         raise NotImplementedError
+
+    # Names of the original that scripts read.
+    @property
+    def nworkers(self) -> int:
+        """Number of MPI workers."""
+        return self.n_workers
+
+    @staticmethod
+    def allmean(values: ArrayLike) -> np.ndarray:
+        """The mean over the MPI workers."""
+        return distributed.allreduce_mean(np.asarray(values))
+
+    def get_flat(self) -> np.ndarray:
+        """All weights of policy and value function, [n]."""
+        return self.trainable.vector.numpy()
+
+    def set_from_flat(self, theta: ArrayLike) -> None:
+        """Sets them."""
+        self.trainable.advance(tf.constant(np.asarray(theta, np.float32)))
+
+    @staticmethod
+    def timed(msg: str) -> contextlib.AbstractContextManager[None]:
+        """Says what is being done in the block, and how long it took."""
+        return told(msg)
 
     @property
     def policy_pi(self) -> Any:

@@ -85,6 +85,11 @@ class TRPO(ParallelActorCriticRLModel):
     )
     loss_names: ClassVar[tuple[str, ...]] = ("optimgain", "meankl", "entloss", "surrgain", "entropy")
     averaged_episodes = 40
+    # What GAIL sets.
+    g_step, d_step, d_stepsize = 1, 1, 3e-4
+    hidden_size_adversary, adversary_entcoeff = 100, 0.0
+    expert_dataset: Any = None
+    d_adam: Any = None
     log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
         "optimgain": "loss/policy_gradient_loss",

@@ -136,3 +136,28 @@ def test_writers_of_one_update_are_not_looked_at_in_vain(monkeypatch):
     monkeypatch.setattr(type(model), "legacy_returns", lambda *_: calls.append(1))
     model.learn(24, BaseCallback())
     assert not calls
+
+
+def test_attributes_of_the_original_that_scripts_read():
+    model = make_off_policy("DQN", prioritized_replay=True)
+    model.learn(30)
+    buffer = model.replay_buffer
+    assert len(buffer._storage) == 30 == buffer._next_idx and buffer._maxsize == buffer.buffer_size
+    np.testing.assert_array_equal(buffer._storage[3][0], buffer.storage[3][0])
+    assert buffer._it_sum.sum(0, 30) > 0 and buffer._it_min.min(0, 30) > 0
+    obs = np.zeros((4, *model.observation_space.shape), model.observation_space.dtype)
+    np.testing.assert_array_equal(model.act(obs, stochastic=False), model.predict(obs)[0])
+    assert set(model.act(np.repeat(obs, 20, 0), update_eps=1.0)) > set(model.act(obs, stochastic=False))
+    trpo = make("TRPO")
+    assert (trpo.using_gail, trpo.nworkers, trpo.g_step) == (False, 1, 1)
+    flat = trpo.get_flat()
+    trpo.set_from_flat(flat * 2)
+    np.testing.assert_array_equal(trpo.get_flat(), flat * 2)
+    env = random_env(2)
+    env.reset()
+    obs, rewards, dones, infos = env.step([0, 1])
+    np.testing.assert_array_equal(env.buf_obs[None], obs)
+    assert env.buf_rews is rewards and env.buf_dones is dones and env.buf_infos is infos
+    acer = make("ACER")
+    acer.learn(16)
+    assert acer.n_act == 4 and acer.names_ops[0] == "loss" and "advantage" not in acer.names_ops

@@ -246,6 +246,11 @@ class VecEnvWrapper(VecEnv):
             venv.action_space if action_space is None else action_space,
         )
 
+    @property
+    def class_attributes(self) -> dict[str, Any]:
+        """What the class of the wrapper has, by name."""
+        return dict(inspect.getmembers(type(self)))
+
     def step_async(self, actions: ArrayLike) -> None:
         self.venv.step_async(actions)
 

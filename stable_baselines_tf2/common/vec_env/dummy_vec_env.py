@@ -38,6 +38,30 @@ class DummyVecEnv(VecEnv):
         self._plain = self._buffers[0][1:] if self.keys == [None] else None  # shape and dtype of the only array
         self._next_seeds: list[int | None] = [None] * self.num_envs
         self.actions: Any = None
+        self._last: StepResult | None = None  # what the last step returned
+
+    # Names of the original that scripts read.
+    @property
+    def buf_obs(self) -> OrderedDict[str | None, Any]:
+        """The last observations by key, [N, …]; None is the key of those that are not dicts."""
+        obs = None if self._last is None else self._last[0]
+        plain = self.keys == [None]
+        return OrderedDict((key, obs if plain or obs is None else obs[key]) for key in self.keys)
+
+    @property
+    def buf_rews(self) -> np.ndarray:
+        """The rewards of the last step, [N]."""
+        return np.zeros(self.num_envs, np.float32) if self._last is None else self._last[1]
+
+    @property
+    def buf_dones(self) -> np.ndarray:
+        """Whether the last step ended episodes, [N]."""
+        return np.zeros(self.num_envs, bool) if self._last is None else self._last[2]
+
+    @property
+    def buf_infos(self) -> list[dict[str, Any]]:
+        """The infos of the last step, N of them."""
+        return [{} for _ in range(self.num_envs)] if self._last is None else self._last[3]
 
     def step_async(self, actions: Any) -> None:
         if len(actions) != self.num_envs:
@@ -67,7 +91,8 @@ class DummyVecEnv(VecEnv):
             infos.append(info)
             store(index, obs)
         self.actions = None
-        return observations, rewards, dones, infos
+        self._last = observations, rewards, dones, infos
+        return self._last
 
     def reset(self) -> Any:
         observations, store = self._allocate()

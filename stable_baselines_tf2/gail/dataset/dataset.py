@@ -76,7 +76,7 @@ class ExpertDataset:
         self.observations: np.ndarray = _flat(data["obs"][:end])
         self.actions: np.ndarray = _flat(data["actions"][:end])
         self.returns: np.ndarray = data["episode_returns"][:n_episodes]
-        self.avg_ret, self.std_ret = float(np.mean(self.returns)), float(np.std(self.returns))
+        self.avg_ret, self.std_ret = np.mean(self.returns), np.std(self.returns)
         self.num_traj, self.num_transition = n_episodes, len(self.observations)
         self.verbose, self.randomize = verbose, randomize
         self.sequential_preprocessing = sequential_preprocessing
