@@ -361,7 +361,9 @@ def _rules() -> list[_Rule]:
         rule("builtins.bytes", call=_no_bytes),
         rule("collections.OrderedDict", call=_ordered_dict),
         rule("builtins.(set|frozenset)", call=_set),
-        rule("builtins.(bool|int|float|str|object)"),  # annotations of functions
+        rule("builtins.(bool|int|float|str|object|max|min|abs|round|pow)"),  # annotations and calls of functions
+        rule("math.*"),
+        rule("typing.*"),
         rule(f"gym.spaces.*.({'|'.join(KINDS)})", call=_space),
         rule("SB.(common|deepq|ddpg|sac|td3).policies.nature_cnn", name=_named(_own)),
         rule("SB.(common|deepq|ddpg|sac|td3).policies.*", name=_named(_policy)),
