@@ -26,7 +26,7 @@ from stable_baselines_tf2.files.registry import ALGORITHMS, PACKAGE
 
 WeightValues = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
 # Hyperparameters without which there is no model that predicts; others are missed by `learn` only.
-_NEEDED = {"policy", "policy_kwargs", "observation_space", "action_space", "n_envs", "_vectorize_action"}
+_NEEDED = {"algorithm", "policy", "policy_kwargs", "observation_space", "action_space", "n_envs", "_vectorize_action"}
 _NEEDED |= {"model_class", "her_obs_space", "n_sampled_goal", "goal_selection_strategy", "relabel_last"}
 ALGORITHM = "algorithm"  # key under which files of this library name the class of their model
 

@@ -58,7 +58,7 @@ class HER(BaseRLModel):
     """
 
     saved = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
-    _own = frozenset(("model", "env", "observation_space", "_layout", "_goal_env", *saved))
+    _own = frozenset(("model", "env", "_env", "observation_space", "_layout", "_goal_env", *saved))
 
     def __init__(
         self,

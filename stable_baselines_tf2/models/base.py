@@ -212,9 +212,9 @@ class BaseRLModel(GraphAccess, ABC):
 
     def check_can_learn(self) -> None:
         """Prepares a training; raises ValueError where there is no environment."""
+        require_restored(vars(self))
         if self.env is None:
             raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
-        require_restored(vars(self))
         if self.episode_reward is None:
             self.episode_reward = np.zeros(self.n_envs)
 
