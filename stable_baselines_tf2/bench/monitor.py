@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.core.optional import require
-from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, reset_result, step_result
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, has_own, reset_result, step_result
 
 if TYPE_CHECKING:
     import pandas
@@ -84,6 +84,17 @@ class Monitor(gymnasium.Wrapper):
         if name.startswith("_") or name == "env":  # private, or asked for before the constructor has run (copies)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return self.env.get_wrapper_attr(name)
+
+    def set_wrapper_attr(self, name: str, value: object, *, force: bool = True) -> bool:
+        """See gymnasium: `__getattr__` makes it look as if all attributes were the wrapper's own."""
+        if has_own(self, name):
+            setattr(self, name, value)
+            return True
+        if self.env.set_wrapper_attr(name, value, force=False):
+            return True
+        if force:
+            setattr(self, name, value)
+        return force
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """Starts an episode.

@@ -16,6 +16,8 @@ import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from stable_baselines_tf2.core.arithmetic import ArithmeticFunction
+
 
 @dataclasses.dataclass(frozen=True)
 class ConstantFunction:
@@ -61,6 +63,7 @@ def get_schedule_fn(value_schedule: float | Callable[[float], float]) -> Callabl
 
 # By the type that is written to files.
 _DESCRIBED: dict[str, Any] = {"constant": ConstantFunction, "linear": LinearFunction}
+_ARITHMETIC = "arithmetic"
 
 
 def schedule_to_dict(schedule: Any) -> dict[str, Any] | None:
@@ -68,10 +71,12 @@ def schedule_to_dict(schedule: Any) -> dict[str, Any] | None:
     for name, cls in _DESCRIBED.items():
         if type(schedule) is cls:
             return {"type": name, **{key: float(value) for key, value in dataclasses.asdict(schedule).items()}}
+    if isinstance(schedule, ArithmeticFunction):
+        return {"type": _ARITHMETIC, "steps": [list(step) for step in schedule.steps]}
     return None
 
 
-def schedule_from_dict(description: dict[str, Any]) -> ConstantFunction | LinearFunction:
+def schedule_from_dict(description: dict[str, Any]) -> ConstantFunction | LinearFunction | ArithmeticFunction:
     """Builds the schedule function that `schedule_to_dict` described.
 
     Raises:
@@ -79,8 +84,10 @@ def schedule_from_dict(description: dict[str, Any]) -> ConstantFunction | Linear
     """
     arguments = dict(description)
     name = arguments.pop("type", None)
+    if name == _ARITHMETIC:
+        return ArithmeticFunction(tuple(tuple(step) for step in arguments["steps"]))
     if name not in _DESCRIBED:
-        raise ValueError(f"unknown type of schedule {name!r}, known are {sorted(_DESCRIBED)}")
+        raise ValueError(f"unknown type of schedule {name!r}, known are {sorted((*_DESCRIBED, _ARITHMETIC))}")
     try:
         return _DESCRIBED[name](**{key: float(value) for key, value in arguments.items()})
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -169,6 +169,12 @@ class _Recording:
             self.distributions[:, t] = step.distributions
 
 
+def monitor_records(infos: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What `Monitor` reported of episodes; an entry ``"episode"`` of an environment's own is something else."""
+    found = [info.get("episode") for info in infos]
+    return [record for record in found if isinstance(record, dict) and {"r", "l"} <= record.keys()]
+
+
 class OnPolicyCollector:
     """Plays T steps at a time in a vectorized environment, which goes on where it stopped.
 
@@ -234,7 +240,7 @@ class OnPolicyCollector:
             recording.rewards[:, t] = rewards
             self._returns += rewards
             self._lengths += 1
-            episode_infos += [info["episode"] for info in infos if "episode" in info]
+            episode_infos += monitor_records(infos)
             if self.dones.any():
                 for i in np.flatnonzero(self.dones):
                     episodes.append(((t + 1) * n_envs, float(self._returns[i])))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import op_callbacks
 
 from stable_baselines_tf2.core.compiled import FlatFunction
 from stable_baselines_tf2.core.optimizers import Optimizer, State, clip_by_global_norm
@@ -115,7 +116,10 @@ class _Traced:
         self._slots = [sorted(part) for part in state]
         self._packing = _Packing(inputs)
         self._results: _Results  # known once the function has been traced
-        if jit_compile:
+        # What TensorFlow adds for debugging cannot be compiled, and its loops wait for threads.
+        debugged = tf.config.functions_run_eagerly() or op_callbacks.should_invoke_op_callbacks()
+        in_caller = in_caller and not debugged
+        if jit_compile and not debugged:
             function = tf.function(function, jit_compile=True, autograph=False)
 
         def flat(vector: Tensor, *rest: Tensor) -> list[Tensor]:

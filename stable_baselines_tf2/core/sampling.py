@@ -108,10 +108,10 @@ class BernoulliSampler(Sampler):
     """For MultiBinary spaces; ``flat`` holds logits."""
 
     def sample(self, flat: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        return (noise < self.probabilities(flat)).astype(np.int8)
+        return (noise < self.probabilities(flat)).astype(np.float32)
 
     def mode(self, flat: np.ndarray) -> np.ndarray:
-        return np.round(self.probabilities(flat)).astype(np.int8)
+        return np.round(self.probabilities(flat)).astype(np.float32)
 
     def neglogp(self, flat: np.ndarray, actions: np.ndarray) -> np.ndarray:
         return (np.logaddexp(np.float32(0), flat) - flat * np.asarray(actions, np.float32)).sum(axis=1)

@@ -301,8 +301,13 @@ class DDPG(ContinuousControlModel):
 
     def denormalized_q(self, normalized: Tensor | np.ndarray, returns: HasMoments | None) -> Tensor:
         """The critic's output, clipped and denormalized, [B]."""
-        clip = np.clip if isinstance(normalized, np.ndarray) else tf.clip_by_value
-        return denormalize(clip(normalized, *self.return_range), returns)
+        return denormalize(self._clip_return(normalized), returns)
+
+    def _clip_return(self, values: Tensor | np.ndarray) -> Any:
+        if np.isinf(self.return_range).all():  # nothing to clip, and TensorFlow's search for infinities would find them
+            return values
+        clip = np.clip if isinstance(values, np.ndarray) else tf.clip_by_value
+        return clip(values, *self.return_range)
 
     def target_q(self, target: Tensor, batch: Batch, returns: Moments | None) -> Tensor:
         """``r + γ (1 - done) Q'(s', π'(s'))``, [B]."""
@@ -319,7 +324,7 @@ class DDPG(ContinuousControlModel):
             state = state._replace(extra={"ret_rms": sums})
             vector, target = (self._rescaled(weights, returns, moments(sums)) for weights in (vector, target))
             returns = moments(sums)
-        normalized_target = tf.clip_by_value(normalize(target_q, returns), *self.return_range)
+        normalized_target = self._clip_return(normalize(target_q, returns))
         with tf.GradientTape() as tape:
             tape.watch(vector)
             normalized_q = self._normalized_q(policy, vector, batch["obs"], batch["actions"])

@@ -368,6 +368,7 @@ class DQN(OffPolicyRLModel):
             total_timesteps, callback, log_interval, tb_log_name, reset_num_timesteps, replay_wrapper, progress_bar
         )
 
+    @np.errstate(under="ignore")
     def predict(
         self,
         observation: ArrayLike,

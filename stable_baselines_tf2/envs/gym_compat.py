@@ -151,6 +151,22 @@ class OldGymAdapter(gymnasium.Env):
             gymnasium.Env.reset(self.unwrapped, seed=seed)  # sets np_random and nothing else
 
 
+def has_own(layer: object, name: str) -> bool:
+    """Whether an object has an attribute itself, rather than through ``__getattr__`` from what it wraps."""
+    return name in getattr(layer, "__dict__", ()) or hasattr(type(layer), name)
+
+
+def set_attribute(env: gymnasium.Env, name: str, value: object) -> None:
+    """Sets an attribute of the outermost layer of an environment that has it; of the outermost one if none has."""
+    layer: Any = env
+    while isinstance(layer, gymnasium.Wrapper | OldGymAdapter) and not has_own(layer, name):
+        layer = layer.env
+    if has_own(layer, name):
+        setattr(layer, name, value)
+    else:
+        env.set_wrapper_attr(name, value)
+
+
 def step_result(result: tuple) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
     """Brings what ``env.step`` returned to gymnasium's five values.
 

@@ -110,10 +110,12 @@ class _Unknown(Exception):
     """Something named in a file is not known here.
 
     Attributes:
-        node: the same as a tree, see `migration.unpickle.parse`; None where it was not pickled.
+        node: the same as a tree, see `files.pickle_tree.parse`; None where it was not pickled.
+        encoded: what the file holds, as JSON.
     """
 
     node: Any = None
+    encoded: Any = None
 
 
 def _pickled(item: object) -> dict[str, str]:
@@ -125,6 +127,10 @@ def _encode(item: object) -> Any:
         return item
     if isinstance(item, np.generic):
         return item.item()
+    if isinstance(item, Unrestored):
+        if item.encoded is None:
+            raise ValueError(item.message)
+        return item.encoded
     if isinstance(item, list | tuple):
         return [_encode(part) for part in item]
     for kind, codec in _CODECS.items():  # before mappings, since a Dict space is one
@@ -255,12 +261,46 @@ def raise_unrestored(unrestored: Mapping[str, Exception], hint: str | None = Non
         hint: more about the policy.
     """
     for key, error in unrestored.items():
-        more = f"; {hint}" if hint and key == "policy" else ""
-        raise ValueError(
-            f"{key!r} of the model file holds {error}, which cannot be restored without executing code from the file"
-            f"{more}. Either pass custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the file, "
-            "allow_pickle=True"
-        ) from error
+        raise ValueError(_why_unrestored(key, error, hint)) from error
+
+
+def _why_unrestored(key: str, error: Exception, hint: str | None = None) -> str:
+    holds = "something" if isinstance(error, UnsafePickle) else str(error)  # whose messages are sentences
+    why = f" ({error})" if isinstance(error, UnsafePickle) else ""
+    more = f"; {hint}" if hint and key == "policy" else ""
+    return (
+        f"{key!r} of the model file holds {holds}, which cannot be restored without executing code from the file{why}"
+        f"{more}. Either pass custom_objects={{{key!r}: ...}} with the object to use, or, if you trust the file, "
+        "allow_pickle=True"
+    )
+
+
+class Unrestored:
+    """Stands for a hyperparameter that could not be restored, until something needs it.
+
+    Args:
+        key: the hyperparameter.
+        error: why not.
+        encoded: what the file holds in its place, to be written again; None where that cannot be.
+    """
+
+    def __init__(self, key: str, error: Exception, encoded: Any = None) -> None:
+        self.message, self.encoded = _why_unrestored(key, error), encoded
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        raise ValueError(self.message)
+
+    __float__ = __int__ = __call__
+
+    def __repr__(self) -> str:
+        return f"<not restored: {self.message}>"
+
+
+def require_restored(hyperparameters: Mapping[str, Any]) -> None:
+    """Raises ValueError with the ways out if one of them was not restored."""
+    for value in hyperparameters.values():
+        if isinstance(value, Unrestored):
+            raise ValueError(value.message)
 
 
 def read_data(
@@ -287,6 +327,7 @@ def read_data(
         except ValueError as error:
             raise ValueError(f"{key!r} of the model file is {error}") from error
         except _Unknown as error:
+            error.encoded = item
             unrestored[key] = error
     return data, unrestored
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.noise import noise_from_dict
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
-from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction, schedule_from_dict
+from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction, schedule_from_dict, schedule_to_dict
 from stable_baselines_tf2.core.archive import (
     SERIALIZED,
     Archive,
@@ -30,6 +30,7 @@ from stable_baselines_tf2.core.archive import (
     read_archive,
     read_file,
 )
+from stable_baselines_tf2.core.arithmetic import ArithmeticFunction
 from stable_baselines_tf2.envs.spaces import space_from_dict
 from stable_baselines_tf2.files import legacy_model as model_file
 from stable_baselines_tf2.files.pickle_objects import Placeholder, loads, unknown_names
@@ -306,6 +307,8 @@ def _space(value: object) -> gymnasium.Space | None:
 
 
 def _plain(value: object) -> Any:
+    if isinstance(value, ArithmeticFunction):
+        return schedule_to_dict(value)
     if isinstance(value, ConstantFunction | LinearFunction):
         return dataclasses.asdict(value)
     if isinstance(value, Mapping) and not isinstance(value, gymnasium.Space):

@@ -15,10 +15,19 @@ import numpy as np
 
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, read_archive
 from stable_baselines_tf2.files import legacy_model
-from stable_baselines_tf2.files.hyperparameters import data_to_json, load_trusted, raise_unrestored, read_data
+from stable_baselines_tf2.files.hyperparameters import (
+    Unrestored,
+    data_to_json,
+    load_trusted,
+    raise_unrestored,
+    read_data,
+)
 from stable_baselines_tf2.files.registry import ALGORITHMS, PACKAGE
 
 WeightValues = Mapping[str, np.ndarray] | list[np.ndarray] | tuple[np.ndarray, ...]
+# Hyperparameters without which there is no model that predicts; others are missed by `learn` only.
+_NEEDED = {"algorithm", "policy", "policy_kwargs", "observation_space", "action_space", "n_envs", "_vectorize_action"}
+_NEEDED |= {"model_class", "her_obs_space", "n_sampled_goal", "goal_selection_strategy", "relabel_last"}
 ALGORITHM = "algorithm"  # key under which files of this library name the class of their model
 
 
@@ -146,6 +155,13 @@ def named_weights(
     return dict(with_names(source, read_parameters(source), names, shapes))
 
 
+def with_policy(custom_objects: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, Any] | None:
+    """``custom_objects`` with the policy that ``load(path, policy=MyPolicy)`` gives; taken out of ``changes``."""
+    if "policy" not in changes or not isinstance(custom_objects, Mapping | None):
+        return custom_objects
+    return {**(custom_objects or {}), "policy": changes.pop("policy")}
+
+
 def read_model(
     load_path: PathOrFile,
     custom_objects: dict[str, Any] | None,
@@ -178,7 +194,12 @@ def read_model(
     if algorithm is not None:
         check_algorithm(algorithm, data)
     hint = legacy_model.complete(data, parameters, unrestored)
-    raise_unrestored(unrestored, hint)
+    raise_unrestored({key: error for key, error in unrestored.items() if key in _NEEDED}, hint)
+    data |= {
+        key: Unrestored(key, error, getattr(error, "encoded", None))
+        for key, error in unrestored.items()
+        if key not in _NEEDED
+    }
     for name in ("policy", "observation_space", "action_space", "policy_kwargs"):
         if name not in data:
             raise ValueError(f"{file_name(load_path)} is not a model file or is damaged: {name} is missing")

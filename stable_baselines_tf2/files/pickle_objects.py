@@ -12,7 +12,7 @@ import importlib
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +74,7 @@ class Builder:
     def __init__(self, max_parts: int, *, resolve: bool = True) -> None:
         self.parts_left = max_parts
         self.resolve = resolve
+        self.recovered: set[Any] = set()  # classes of others whose objects were made from their state
         self._depth = 0
         self._made: dict[int, Any] = {}  # objects without parts, by the identity of their description
 
@@ -113,6 +114,8 @@ class Builder:
             return tuple(self.build(part) for part in node)
         rule = _rule(node) if isinstance(node, Global | Call) else None
         make = rule and (rule.call if isinstance(node, Call) else rule.name)
+        if not rule and isinstance(node, Call) and _looks_like_space(self.entries(node.state)):
+            make = _foreign_space
         if not make:
             raise UnsafePickle(f"it holds {shown_name(node)}, which is not among what is restored")
         try:
@@ -163,13 +166,15 @@ def loads(content: bytes, *, resolve: bool = True) -> Any:
         UnsafePickle: it is damaged, or refers to anything that is not on this module's list.
     """
     parsed = parse(content)
+    builder = Builder(len(content) + SHARED_PARTS, resolve=resolve)
     try:
-        value = Builder(len(content) + SHARED_PARTS, resolve=resolve).build(parsed.root)
+        value = builder.build(parsed.root)
     except UnsafePickle as error:
         error.node = parsed.root
         raise
-    for name in unknown_names(parsed):  # also what was not needed
-        raise UnsafePickle(f"it refers to {name}, which is not among what is restored")
+    for name in parsed.names:  # also what was not needed
+        if _rule(name) is None and name not in builder.recovered:
+            raise UnsafePickle(f"it refers to {shown_name(name)}, which is not among what is restored")
     return value
 
 
@@ -261,6 +266,30 @@ def _set(builder: Builder, call: Call) -> Any:
 def _space(builder: Builder, call: Call) -> spaces.Space:
     kind = KINDS[call.function.name]
     return space_from_dict({"type": kind.name, **kind.from_attributes(builder.attributes(call))})
+
+
+_OF_SPACES = ("low", "high", "shape", "_shape", "dtype", "n", "nvec", "start", "spaces")
+
+
+def _looks_like_space(state: Mapping[str, Any]) -> bool:
+    shaped = {"shape", "dtype"} <= state.keys() or "_shape" in state
+    return shaped and ({"low", "high"} <= state.keys() or not state.keys().isdisjoint(("n", "nvec", "spaces")))
+
+
+def _foreign_space(builder: Builder, call: Call) -> spaces.Space:
+    """A space of a class that is not gym's, as a subclass: its state says which space it is."""
+    entries = builder.entries(call.state)
+    state = {key: builder.build(entries[key]) for key in _OF_SPACES if key in entries}
+    shape = state.get("shape", state.get("_shape"))
+    if "low" in state:
+        name = "Box"
+    elif "spaces" in state:
+        name = "Dict" if isinstance(state["spaces"], Mapping) else "Tuple"
+    else:
+        name = "MultiDiscrete" if "nvec" in state else "MultiBinary" if shape else "Discrete"
+    if isinstance(call.function, Global):
+        builder.recovered.add(call.function)
+    return space_from_dict({"type": name, **KINDS[name].from_attributes(state)})
 
 
 def _noise(builder: Builder, call: Call) -> Any:
@@ -361,7 +390,9 @@ def _rules() -> list[_Rule]:
         rule("builtins.bytes", call=_no_bytes),
         rule("collections.OrderedDict", call=_ordered_dict),
         rule("builtins.(set|frozenset)", call=_set),
-        rule("builtins.(bool|int|float|str|object)"),  # annotations of functions
+        rule("builtins.(bool|int|float|str|object|max|min|abs|round|pow)"),  # annotations and calls of functions
+        rule("math.*"),
+        rule("typing.*"),
         rule(f"gym.spaces.*.({'|'.join(KINDS)})", call=_space),
         rule("SB.(common|deepq|ddpg|sac|td3).policies.nature_cnn", name=_named(_own)),
         rule("SB.(common|deepq|ddpg|sac|td3).policies.*", name=_named(_policy)),

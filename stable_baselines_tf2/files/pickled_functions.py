@@ -1,18 +1,26 @@
 """Functions and classes that pickles hold by value.
 
-Schedules and some activation functions were stored as functions, by value. They are recognised by their bytecode,
-which is compared but never run, and their number is taken from the closure or the constants.
+Schedules and some activation functions are stored as functions, by value. Their bytecode is read but never run:
+arithmetic becomes data, see `files.bytecode`, and a call of an activation is recognised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn, Protocol
-
-import numpy as np
+import functools
+from collections.abc import Mapping
+from typing import Any, NoReturn, Protocol
 
 from stable_baselines_tf2.common.schedules import ConstantFunction, LinearFunction
-from stable_baselines_tf2.files.pickle_tree import Call, UnsafePickle, shown, shown_name
+from stable_baselines_tf2.core.arithmetic import ARGUMENT, NUMBER, ArithmeticFunction
+from stable_baselines_tf2.files.bytecode import (
+    ArithmeticReader,
+    FunctionCode,
+    Known,
+    NotArithmetic,
+    StoredFunction,
+    plain_number,
+)
+from stable_baselines_tf2.files.pickle_tree import Call, Global, UnsafePickle, shown, shown_name
 
 
 class Builder(Protocol):
@@ -31,36 +39,6 @@ class Builder(Protocol):
         """The attributes that an object gets."""
 
 
-class FunctionCode(NamedTuple):
-    """What a function executes, as far as it matters here."""
-
-    n_arguments: int
-    bytecode: bytes
-    constants: tuple[Any, ...]
-    names: tuple[Any, ...]
-    n_free: int  # variables from outside
-    n_cells: int  # variables for functions inside
-
-
-# Bytecode of Python 3.6 to 3.10, and of 3.5, where instructions had three bytes.
-# `return value` and `return progress * value`, the value being in the closure:
-_CLOSURES: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
-    b"\x88\x00S\x00": ConstantFunction,
-    b"\x88\x00\x00S": ConstantFunction,
-    b"|\x00\x88\x00\x14\x00S\x00": LinearFunction,
-    b"|\x00\x00\x88\x00\x00\x14S": LinearFunction,
-    b"\x88\x00|\x00\x14\x00S\x00": LinearFunction,
-    b"\x88\x00\x00|\x00\x00\x14S": LinearFunction,
-}
-# The same, the value being the second constant (the first is None, in place of a text about the function):
-_CONSTANTS: dict[bytes, Callable[[float], ConstantFunction | LinearFunction]] = {
-    b"d\x01S\x00": ConstantFunction,
-    b"d\x01\x00S": ConstantFunction,
-    b"|\x00d\x01\x14\x00S\x00": LinearFunction,
-    b"|\x00\x00d\x01\x00\x14S": LinearFunction,
-    b"d\x01|\x00\x14\x00S\x00": LinearFunction,
-    b"d\x01\x00|\x00\x00\x14S": LinearFunction,
-}
 # `return tf.nn.relu(x)`, of 3.7 to 3.10, of 3.6 and of 3.5:
 _CALLS_OF_TF_NN = (
     b"t\x00j\x01\xa0\x02|\x00\xa1\x01S\x00",
@@ -71,19 +49,72 @@ _CALLS_OF_TF_NN = (
 
 def function_by_value(builder: Builder, call: Call) -> Any:
     """The function that does what the code of a function does, where that is recognised."""
-    if call.path.endswith("._fill_function"):  # cloudpickle before 1.5: a function of empty cells, and what to fill in
-        rest = call.args[1:]
-        state = builder.entries(rest[0]) if len(rest) == 1 else {"globals": rest[0], "closure_values": rest[-1]}
-        cells = state.get("closure_values")
-    else:  # the rest is the state of what the function type makes
-        plain, slots = call.state
-        state = {**builder.entries(plain), **builder.entries(slots)}
-        cells = [cell.args[0] for cell in (state.get("__closure__") or ())[:2]]
-    used = builder.entries(state.get("__globals__", state.get("globals")))
-    found = _known_function(builder, function_code(call), cells or (), used)
+    state = _state(builder, call)
+    try:
+        function = _stored(builder, call, state)
+        activation = _activation(builder, function)
+        found = activation or _simplest(ArithmeticReader(functools.partial(_resolved, builder)).read(function))
+    except NotArithmetic:
+        found = None
     if found is None:
         raise UnsafePickle(f"it holds the code of {_function_name(state)}, which is not executed")
     return found
+
+
+def _state(builder: Builder, call: Call) -> dict[str, Any]:
+    """What a function gets besides its code."""
+    if call.path.endswith("._fill_function"):  # cloudpickle before 1.5: a function of empty cells, and what to fill in
+        rest = call.args[1:]
+        return builder.entries(rest[0]) if len(rest) == 1 else {"globals": rest[0], "closure_values": rest[-1]}
+    plain, slots = call.state  # of what the function type makes
+    return {**builder.entries(plain), **builder.entries(slots)}
+
+
+def _stored(builder: Builder, call: Call, state: Mapping[str, Any]) -> StoredFunction:
+    code = function_code(call)
+    if call.path.endswith("._fill_function"):
+        cells = state.get("closure_values")
+    else:
+        cells = [cell.args[0] for cell in (state.get("__closure__") or ())[: code.n_free + 1]]
+    used = builder.entries(state.get("__globals__", state.get("globals")))
+    defaults = state.get("__defaults__", state.get("defaults"))
+    return StoredFunction(code, tuple(cells or ()), used, defaults if isinstance(defaults, tuple) else ())
+
+
+def _resolved(builder: Builder, node: object) -> bool | float | Known | StoredFunction | None:
+    """What a variable of a function is, for `ArithmeticReader`."""
+    if isinstance(node, Call):
+        if node.path == "cloudpickle.cloudpickle.subimport" and node.args in (("math",), ("numpy",)):
+            return Known(node.args[0])
+        if is_function(node):
+            return _stored(builder, node, _state(builder, node))
+        node = builder.build(node)  # a number of NumPy; what is not on the list is named
+    if isinstance(node, Global):
+        return Known(node.path.removeprefix("builtins."))
+    return plain_number(node)
+
+
+def is_function(call: Call) -> bool:
+    """Whether this makes a function from its code."""
+    function = call.function
+    if isinstance(function, Call):
+        return function.path.endswith("._builtin_type") and function.args in (("LambdaType",), ("FunctionType",))
+    return call.path.endswith(("._fill_function", "._make_function"))
+
+
+def _simplest(function: ArithmeticFunction) -> ConstantFunction | LinearFunction | ArithmeticFunction:
+    """The schedule of our own that does the same, where there is one."""
+    name, *operands = function.steps[-1]
+    if name == NUMBER:
+        if isinstance(operands[0], bool):
+            raise NotArithmetic("it returns no number")
+        return ConstantFunction(float(operands[0]))
+    if name == "*":
+        factors = [function.steps[operand] for operand in operands]
+        numbers = [step[1] for step in factors if step[0] == NUMBER]
+        if len(numbers) == 1 and (ARGUMENT,) in factors:
+            return LinearFunction(float(numbers[0]))
+    return function
 
 
 def function_code(call: Call) -> FunctionCode:
@@ -96,33 +127,34 @@ def function_code(call: Call) -> FunctionCode:
     try:
         args = made.args[0].args
         position = next(i for i, part in enumerate(args[:8]) if isinstance(part, bytes))  # 3.8 added one before it
-        constants, names = args[position + 1 : position + 3]
-        if not (isinstance(constants, tuple) and isinstance(names, tuple)):
+        constants, names, variables = args[position + 1 : position + 4]
+        if not all(isinstance(part, tuple) for part in (constants, names, variables)):
             raise TypeError("constants and names must be tuples")
-        return FunctionCode(args[0], args[position], constants, names, len(args[-2]), len(args[-1]))
+        recent = isinstance(args[-4], bytes)  # 3.11 added a table of exceptions after the one of lines
+        return FunctionCode(
+            n_arguments=args[0],
+            bytecode=args[position],
+            constants=constants,
+            names=names,
+            n_locals=len(variables),
+            n_free=len(args[-2]),
+            n_cells=len(args[-1]),
+            lines=b"" if recent else bytes(args[-3]),
+            is_recent=recent,
+        )
     except (AttributeError, IndexError, TypeError, ValueError, StopIteration) as error:
         raise UnsafePickle(f"{shown_name(call)} is damaged: {shown(error)}") from error
 
 
-def _known_function(builder: Builder, code: FunctionCode, cells: Any, used: dict[str, Any]) -> Any:
-    """The function that does what some code does; None for any other code."""
-    if code.n_arguments != 1 or code.n_cells or code.n_free != len(cells):
+def _activation(builder: Builder, function: StoredFunction) -> Any:
+    """The activation of TensorFlow that a function calls; None for other functions."""
+    code = function.code
+    if code.n_arguments != 1 or code.n_free or code.n_cells:
         return None
-    if code.bytecode in _CALLS_OF_TF_NN and len(code.names) == 3 and code.names[1] == "nn":
-        path = f"tensorflow.python.ops.gen_nn_ops.{code.names[2]}"
-        return builder.known_name(path) if _is_tensorflow(used.get(code.names[0])) else None
-    if code.names:
+    if code.bytecode not in _CALLS_OF_TF_NN or len(code.names) != 3 or code.names[1] != "nn":
         return None
-    if code.n_free == 1:
-        shape, number = _CLOSURES.get(code.bytecode), cells[0]
-    else:
-        shape = _CONSTANTS.get(code.bytecode) if code.n_free == 0 and len(code.constants) == 2 else None
-        number = code.constants[1] if shape else None
-    if isinstance(number, Call):
-        number = builder.build(number)
-    if not shape or isinstance(number, bool) or not isinstance(number, int | float | np.number):
-        return None
-    return shape(float(number))
+    path = f"tensorflow.python.ops.gen_nn_ops.{code.names[2]}"
+    return builder.known_name(path) if _is_tensorflow(function.used.get(code.names[0])) else None
 
 
 def _is_tensorflow(node: object) -> bool:
@@ -160,7 +192,7 @@ def schedule_method(builder: Builder, call: Call) -> ConstantFunction | LinearFu
 
 def function_by_type(builder: Builder, call: Call) -> Any:
     """The same, for what calls the type of functions."""
-    if call.function.args not in (("LambdaType",), ("FunctionType",)):
+    if not is_function(call):
         raise UnsafePickle("it holds code, which is not executed")
     return function_by_value(builder, call)
 

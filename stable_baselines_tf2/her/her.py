@@ -21,7 +21,7 @@ from stable_baselines_tf2.core.archive import PathOrFile
 from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space
-from stable_baselines_tf2.files.model import WeightValues, read_model
+from stable_baselines_tf2.files.model import WeightValues, read_model, with_policy
 from stable_baselines_tf2.files.registry import ALGORITHMS, algorithm_class
 from stable_baselines_tf2.her.replay_buffer import (
     KEY_TO_GOAL_STRATEGY,
@@ -58,7 +58,7 @@ class HER(BaseRLModel):
     """
 
     saved = ("model_class", "n_sampled_goal", "goal_selection_strategy", "relabel_last")
-    _own = frozenset(("model", "env", "observation_space", "_layout", "_goal_env", *saved))
+    _own = frozenset(("model", "env", "_env", "observation_space", "_layout", "_goal_env", *saved))
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class HER(BaseRLModel):
         self.model_class, self.n_sampled_goal = algorithm, n_sampled_goal
         self.goal_selection_strategy, self.relabel_last = goal_selection_strategy, relabel_last
         self.observation_space: Any = None
-        self.env: Any = None
+        self._env: Any = None
         self._layout: GoalLayout | None = None
         self._goal_env: Any = None  # the environment of the algorithm, a `VecHERGoalEnvWrapper`
         flat = None if env is None else _flat_env(env, kwargs.get("verbose", 0))
@@ -101,7 +101,7 @@ class HER(BaseRLModel):
 
     def _take_goal_env(self, env: VecHERGoalEnvWrapper) -> None:
         self._goal_env = env
-        self.env = env if env.num_envs > 1 else HERGoalEnvWrapper(UnvecWrapper(env.venv))
+        self._env = env if env.num_envs > 1 else HERGoalEnvWrapper(UnvecWrapper(env.venv))
         self.observation_space, self._layout = env.venv.observation_space, env.layout
         buffer = self.model.replay_buffer
         if buffer is None:
@@ -276,7 +276,8 @@ class HER(BaseRLModel):
 
         ``kwargs`` may also change HER's own settings, except the algorithm.
         """
-        archive, data = read_model(load_path, custom_objects, cls, allow_pickle=allow_pickle)
+        objects = with_policy(custom_objects, kwargs)
+        archive, data = read_model(load_path, objects, cls, allow_pickle=allow_pickle)
         missing = [name for name in (*cls.saved[:3], "her_obs_space") if name not in data]
         if missing:
             raise ValueError(f"{load_path} is not a file of HER: {', '.join(missing)} is missing")

@@ -29,7 +29,7 @@ from stable_baselines_tf2.core.phases import CompiledPhase, TrainingState
 from stable_baselines_tf2.core.policy_registry import saved_classes
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import as_gymnasium_space, clip_to_bounds, is_box, is_discrete, spaces_equal
-from stable_baselines_tf2.files.hyperparameters import data_to_json
+from stable_baselines_tf2.files.hyperparameters import Unrestored, data_to_json, require_restored
 from stable_baselines_tf2.files.model import (
     ALGORITHM,
     WeightValues,
@@ -38,10 +38,12 @@ from stable_baselines_tf2.files.model import (
     named_weights,
     read_model,
     with_names,
+    with_policy,
     write_pickle,
 )
 from stable_baselines_tf2.models.cloning import clone, cloning_step
 from stable_baselines_tf2.models.graph_access import GraphAccess
+from stable_baselines_tf2.models.prediction import as_batch, log_probabilities
 from stable_baselines_tf2.models.training import set_threads
 
 RANK_STRIDE = 10_000  # between the seeds of the environments of two MPI workers
@@ -119,13 +121,12 @@ class BaseRLModel(GraphAccess, ABC):
         self.policy_kwargs = dict(policy_kwargs or {})
         self.verbose, self.seed, self.n_cpu_tf_sess = verbose, seed, n_cpu_tf_sess
         self._requires_vec_env = requires_vec_env
-        self.env: Any = None
+        self._env: Any = None
         self.vec_env: VecEnv | None = None  # the same, always with the axis of environments
         self._vec_normalize_env: VecNormalize | None = None
         self.observation_space: Any = None
         self.action_space: Any = None
-        self.n_envs: int = 1
-        self._vectorize_action = False
+        self.n_envs, self._vectorize_action = 1, False
         self.num_timesteps = 0
         self.ep_info_buf: deque[dict[str, Any]] = deque(maxlen=100)  # what Monitor reported of the last episodes
         self.episode_reward: np.ndarray | None = None
@@ -149,6 +150,18 @@ class BaseRLModel(GraphAccess, ABC):
             self.use_env(env)
 
     # ------------------------------------------------------------ environment
+    @property
+    def env(self) -> Any:
+        """The environment, as `get_env` gives it; assigning another one is `set_env`."""
+        return self._env
+
+    @env.setter
+    def env(self, env: EnvLike | None) -> None:
+        if env is None or env is self._env:
+            self._env = env
+        else:
+            self.set_env(env)
+
     @hook
     def wrap_env(self, env: EnvLike) -> VecEnv:
         """The vectorized environment for what the user gave."""
@@ -158,7 +171,7 @@ class BaseRLModel(GraphAccess, ABC):
     def use_env(self, env: VecEnv) -> None:
         """Takes a vectorized environment, whose spaces have been checked, as the one to train on."""
         self.vec_env, self.n_envs = env, env.num_envs
-        self.env = env if self._requires_vec_env or self.n_envs > 1 else UnvecWrapper(env)
+        self._env = env if self._requires_vec_env or self.n_envs > 1 else UnvecWrapper(env)
         self._vec_normalize_env = unwrap_vec_normalize(env)
         self.episode_reward = None
         self.ep_info_buf.clear()
@@ -199,6 +212,7 @@ class BaseRLModel(GraphAccess, ABC):
 
     def check_can_learn(self) -> None:
         """Prepares a training; raises ValueError where there is no environment."""
+        require_restored(vars(self))
         if self.env is None:
             raise ValueError("env: a model without environment cannot be trained; give it one with set_env()")
         if self.episode_reward is None:
@@ -444,19 +458,9 @@ class BaseRLModel(GraphAccess, ABC):
         self, observation: ArrayLike, state: np.ndarray | None, mask: ArrayLike | None
     ) -> tuple[np.ndarray, np.ndarray | None, ArrayLike | None, bool]:
         """Observation as a batch, with state and mask; and whether it was one already."""
-        policy = self.acting_policy
-        observation = np.asarray(observation)
-        is_batch = policy.preprocessor.is_batch(observation)
-        if not is_batch:
-            observation = observation[np.newaxis]
-        if policy.recurrent:
-            rows = (len(observation),)
-            shapes = {"state": (*rows, *policy.initial_state.shape[1:]), "mask": rows}
-            for (name, shape), value in zip(shapes.items(), (state, mask), strict=True):
-                if value is not None and np.shape(value) != shape:
-                    raise ValueError(f"{name} must have shape {shape}, not {np.shape(value)}")
-        return observation, state, mask, is_batch
+        return as_batch(self.acting_policy, observation, state, mask)
 
+    @np.errstate(under="ignore")
     def predict(
         self,
         observation: ArrayLike,
@@ -483,6 +487,7 @@ class BaseRLModel(GraphAccess, ABC):
         actions = clip_to_bounds(actions, self.action_space)
         return (actions if is_batch else actions[0]), state
 
+    @np.errstate(under="ignore")
     def action_probability(
         self,
         observation: ArrayLike,
@@ -517,15 +522,7 @@ class BaseRLModel(GraphAccess, ABC):
             if isinstance(probabilities, list | tuple):
                 return type(probabilities)(part[0] for part in probabilities)
             return probabilities[0]
-        actions = np.asarray(actions).reshape(-1, *self.action_space.shape)
-        if len(actions) != len(observation):
-            raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")
-        if not is_box(self.action_space):
-            given, actions = actions, actions.astype(np.int64)
-            if (given != actions).any() or not all(map(self.action_space.contains, actions)):
-                raise ValueError(f"actions must be of the space {self.action_space}, not {given.tolist()}")
-        flat = policy.distribution_parameters(observation, state, mask)
-        log_probability = -policy.sampler.neglogp(flat, actions)[:, np.newaxis]
+        log_probability = log_probabilities(policy, self.action_space, actions, observation, state, mask)
         result = log_probability if logp else np.exp(log_probability)
         return result if is_batch else result[0]
 
@@ -639,7 +636,7 @@ class BaseRLModel(GraphAccess, ABC):
             env: environment to go on with; None for a model that only predicts.
             custom_objects: objects to use instead of what the file holds, by name of the hyperparameter.
             allow_pickle: also restore pickled objects; only for files that you trust.
-            kwargs: hyperparameters to change.
+            kwargs: hyperparameters to change; ``policy``: the class to use.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -647,7 +644,8 @@ class BaseRLModel(GraphAccess, ABC):
             ValueError: the file is damaged, or holds something that cannot be restored safely; or ``policy_kwargs``
                 differ from the file's.
         """
-        archive, data = read_model(load_path, custom_objects, cls, allow_pickle=allow_pickle)
+        objects = with_policy(custom_objects, kwargs)
+        archive, data = read_model(load_path, objects, cls, allow_pickle=allow_pickle)
         return cls.restore(load_path, archive, data, env, kwargs)
 
     @classmethod
@@ -666,8 +664,9 @@ class BaseRLModel(GraphAccess, ABC):
         if unknown := sorted(set(kwargs) - set(vars(model))):
             raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
         kept = {*cls.saved, *cls.saved_always} - {"policy"}
-        vars(model).update({name: item for name, item in data.items() if name in kept})
-        vars(model).update(kwargs)
+        given = {name: item for name, item in data.items() if name in kept} | kwargs
+        unrestored = {name: item for name, item in given.items() if isinstance(item, Unrestored)}
+        vars(model).update({name: item for name, item in given.items() if name not in unrestored})
         model._observation_bounds_matter = bool(archive.state)
         try:
             model.observation_space = as_gymnasium_space(model.observation_space)
@@ -694,6 +693,7 @@ class BaseRLModel(GraphAccess, ABC):
                 raise ValueError(
                     f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
                 ) from error
+        vars(model).update(unrestored)  # until now, the constructor's default did
         return model
 
 

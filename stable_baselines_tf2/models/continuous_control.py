@@ -148,6 +148,7 @@ class ContinuousControlModel(OffPolicyRLModel):
     def with_action_noise(self, actions: np.ndarray) -> np.ndarray:
         return actions if self.action_noise is None else np.clip(actions + self.action_noise(), -1.0, 1.0)
 
+    @np.errstate(under="ignore")
     def predict(
         self,
         observation: ArrayLike,
@@ -173,6 +174,7 @@ class ContinuousControlModel(OffPolicyRLModel):
         actions = unscale_action(self.action_space, self.predicted_actions(observation, deterministic))
         return (actions if is_batch else actions[0]), None
 
+    @np.errstate(under="ignore")
     def action_probability(
         self,
         observation: ArrayLike,

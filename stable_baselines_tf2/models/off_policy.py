@@ -19,7 +19,7 @@ from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core.checks import check_number
-from stable_baselines_tf2.core.collect import OffPolicyCollector
+from stable_baselines_tf2.core.collect import OffPolicyCollector, monitor_records
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import (
@@ -539,8 +539,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         n_before = history.n_episodes
         for episode in episodes:
             history.add(episode)
-            if "episode" in episode["info"]:
-                self.ep_info_buf.append(episode["info"]["episode"])
+            self.ep_info_buf.extend(monitor_records([episode["info"]]))
         training.log_episodes([(self.n_envs, episode["return"]) for episode in episodes], first_step)
         if training.writer is not None and history.successes:
             training.writer.scalar("rollout/success_rate", history.success_rate, self.num_timesteps)

@@ -24,6 +24,7 @@ from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch, CompiledPhase, PhaseResult, Statistics, TrainingState, gradient_step
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.envs.spaces import action_bounds, is_discrete
+from stable_baselines_tf2.files.hyperparameters import Unrestored
 from stable_baselines_tf2.models.base import BaseRLModel
 from stable_baselines_tf2.models.loop_names import LoopNames, RolloutNames
 from stable_baselines_tf2.models.runners import Runner
@@ -272,7 +273,7 @@ class ActorCriticRLModel(BaseRLModel):
 
     def use_env(self, env: VecEnv) -> None:
         built = getattr(self, "train_model", None) is not None
-        if built:
+        if built and not any(isinstance(value, Unrestored) for value in vars(self).values()):  # else `learn` refuses
             self.check_arguments(env.num_envs)
         super().use_env(env)
         if built:

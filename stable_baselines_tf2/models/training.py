@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import time
 import warnings
@@ -13,6 +14,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 import tensorflow as tf
+import tensorflow.compat.v1 as v1
+from tensorflow.python.eager import context
 
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.callbacks import (
@@ -26,6 +29,8 @@ from stable_baselines_tf2.common.math_util import safe_mean
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.interfaces import TrainedModel
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
+
+PACKAGE = __name__.split(".")[0]
 
 
 class Training:
@@ -90,6 +95,7 @@ class Training:
             log = TensorboardWriter(None, folder, self.tb_log_name, new_tb_log=self._new_tb_log)
             self.writer = opened.enter_context(log)
             opened.enter_context(SetVerbosity(model.verbose))
+            opened.enter_context(np.errstate(under="ignore"))  # probabilities may be 0, also where users want errors
             self.start_time = time.perf_counter()
             self._first_step = model.num_timesteps
             self._opened = opened.pop_all()  # the block has not failed: they stay open
@@ -243,13 +249,32 @@ class SetVerbosity:
         gymnasium.logger.min_level = self._gymnasium_level
 
 
+def undo_old_modes() -> None:
+    """Turns on again what scripts of TensorFlow 1 turn off and networks need, with a warning that names the line."""
+    if v1.resource_variables_enabled() and context.default_execution_mode == context.EAGER_MODE:
+        return
+    v1.enable_resource_variables()
+    v1.enable_v2_tensorshape()
+    v1.enable_control_flow_v2()
+    v1.enable_tensor_equality()
+    frame, level = inspect.currentframe(), 1
+    while frame and frame.f_globals.get("__name__", "").startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(
+        "the script calls TensorFlow's disable_v2_behavior() or disable_eager_execution(), which models here do not "
+        "need: leave that line out",
+        stacklevel=level,
+    )
+
+
 def set_threads(n_threads: int | None, default: int | None) -> None:
-    """Sets the number of TensorFlow's threads for the whole process, with a warning where that is too late.
+    """Sets the number of TensorFlow's threads for the whole process, and its modes, with warnings.
 
     Args:
         n_threads: number of threads; None leaves it alone.
         default: the default of the constructor: no warning for it.
     """
+    undo_old_modes()
     if n_threads is None:
         return
     try:

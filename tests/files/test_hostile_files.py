@@ -103,8 +103,12 @@ def test_calls_in_any_setting_of_an_old_pickle(model, tmp_path):
     for key in (*old_settings(model), "something_else"):
         for name, harm in harms.items():
             nested = {"deep": [(harm,)]} if key != "policy" else harm
-            with pytest.raises(ValueError, match=rf"'{key}' of the model file holds.*({name}|getattr).*custom_objects"):
+            refused = pytest.raises(ValueError, match=rf"'{key}' of.* file holds.*({name}|getattr).*custom_objects")
+            if key == "something_else":  # nobody asks for it
                 A2C.load(old_file(model, **{key: nested}))
+                continue
+            with refused:  # at once where prediction needs it
+                A2C.load(old_file(model, **{key: nested})).learn(10)
     for name, harm in harms.items():
         for tree in (harm, (old_settings(model), harm), (old_settings(model), [harm])):
             with pytest.raises(ValueError, match=f"is not a model file or is damaged.*|{name}"):

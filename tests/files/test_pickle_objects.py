@@ -495,3 +495,32 @@ def test_mutations_are_refused_or_harmless():
         except UnsafePickle:
             refused += 1
     assert 500 < refused < 1500
+
+
+class OwnBox(spaces.Box):
+    """A space as environments of others define them."""
+
+
+class OwnDiscrete(spaces.Discrete):
+    pass
+
+
+class OwnDict(spaces.Dict):
+    pass
+
+
+def test_spaces_of_other_modules():
+    inner = OwnBox(-1, 2, (3,), np.float32, seed=3)
+    own = OwnDict({"a": inner, "b": OwnDiscrete(4, seed=1)})
+    own.seed(5)
+    for space_, plain in (
+        (inner, spaces.Box(-1, 2, (3,), np.float32)),
+        (OwnDiscrete(4, start=2), spaces.Discrete(4, start=2)),
+        (own, spaces.Dict({"a": spaces.Box(-1, 2, (3,), np.float32), "b": spaces.Discrete(4)})),
+    ):
+        found = loads(pickle.dumps(space_))
+        assert found == plain and type(found) is type(plain)
+    foreign = call("robots.spaces.Angles", new=True, state={"n": 3, "shape": (), "dtype": dtype("i8"), "secret": 1})
+    assert load(foreign) == spaces.Discrete(3)
+    with pytest.raises(UnsafePickle, match="posix.system"):
+        load(call("robots.spaces.Angles", new=True, state={"n": call("posix.system", "true"), "_shape": ()}))

@@ -12,7 +12,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
 from stable_baselines_tf2.common.vec_env.util import dict_to_obs, obs_space_info
-from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, set_attribute, step_result
 
 
 class DummyVecEnv(VecEnv):
@@ -131,7 +131,7 @@ class DummyVecEnv(VecEnv):
 
     def set_attr(self, attr_name: str, value: object, indices: Indices = None) -> None:
         for env in self._targets(indices):
-            env.set_wrapper_attr(attr_name, value)
+            set_attribute(env, attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: object, indices: Indices = None, **method_kwargs: object

@@ -34,7 +34,7 @@ from stable_baselines_tf2.common.vec_env.base_vec_env import (
 )
 from stable_baselines_tf2.common.vec_env.dummy_vec_env import check_env_fns
 from stable_baselines_tf2.common.vec_env.util import stack_obs
-from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
+from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, set_attribute, step_result
 
 _PATIENCE = 5.0  # seconds that a worker has to end on its own
 worker_setup: list[Callable[[], object]] = []  # what new workers do first; functions that pickle can name
@@ -316,7 +316,8 @@ def _access(env: gymnasium.Env, command: str, data: Any) -> Any:
     if command == "get_attr":
         return env.get_wrapper_attr(data)
     if command == "set_attr":
-        return env.set_wrapper_attr(*data)
+        set_attribute(env, *data)
+        return None
     if command == "env_method":
         name, arguments, keywords = data
         return env.get_wrapper_attr(name)(*arguments, **keywords)

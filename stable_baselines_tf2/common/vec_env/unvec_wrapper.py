@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import VecEnv, VecEnvWrapper
+from stable_baselines_tf2.envs.gym_compat import has_own
 
 
 class UnvecWrapper(VecEnvWrapper):
@@ -24,6 +25,7 @@ class UnvecWrapper(VecEnvWrapper):
         if venv.num_envs != 1:
             raise ValueError(f"venv must hold one environment, not {venv.num_envs}")
         super().__init__(venv)
+        self._is_made = True
 
     def reset(self) -> Any:
         """The first observation of an episode."""
@@ -36,6 +38,19 @@ class UnvecWrapper(VecEnvWrapper):
         """Observation, reward, done and info; after the end of an episode, the first observation of the next one."""
         obs, rewards, dones, infos = self.venv.step_wait()
         return _first(obs), float(rewards[0]), bool(dones[0]), infos[0]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Attributes that are not of the wrapper itself go to the layer that has them, else to the environment."""
+        if "_is_made" not in vars(self) or has_own(self, name):
+            super().__setattr__(name, value)
+            return
+        layer: VecEnv = self.venv
+        while isinstance(layer, VecEnvWrapper) and not has_own(layer, name):
+            layer = layer.venv
+        if has_own(layer, name):
+            setattr(layer, name, value)
+        else:
+            self.venv.set_attr(name, value)
 
     def __getattr__(self, name: str) -> Any:
         try:

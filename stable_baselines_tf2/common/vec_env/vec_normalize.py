@@ -7,12 +7,14 @@ import os
 import warnings
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from stable_baselines_tf2.common.running_mean_std import RunningMeanStd
 from stable_baselines_tf2.common.vec_env.base_vec_env import StepResult, VecEnv, VecEnvWrapper
 from stable_baselines_tf2.core import wiring
 from stable_baselines_tf2.core.archive import atomic_write, bytes_to_arrays
+from stable_baselines_tf2.envs.spaces import is_box
 
 _SETTINGS = ("training", "norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon")
 _STATISTICS = ("obs_rms", "ret_rms")
@@ -58,7 +60,7 @@ class VecNormalize(VecEnvWrapper):
         gamma: float = 0.99,
         epsilon: float = 1e-8,
     ):
-        super().__init__(venv)
+        super().__init__(venv, observation_space=_space_of_floats(venv.observation_space) if norm_obs else None)
         if self.observation_space.shape is None:
             raise TypeError(f"VecNormalize needs observations that are one array, got {self.observation_space}")
         self.obs_rms = RunningMeanStd(shape=self.observation_space.shape)
@@ -96,7 +98,7 @@ class VecNormalize(VecEnvWrapper):
                 f"the statistics are for observations of shape {self.obs_rms.mean.shape}, those of venv have shape "
                 f"{venv.observation_space.shape}"
             )
-        VecEnvWrapper.__init__(self, venv)
+        VecEnvWrapper.__init__(self, venv, _space_of_floats(venv.observation_space) if self.norm_obs else None)
         self.ret = np.zeros(self.num_envs)
 
     def step_wait(self) -> StepResult:
@@ -216,6 +218,14 @@ class VecNormalize(VecEnvWrapper):
     def _update_reward(self, reward: np.ndarray) -> None:
         self.ret = self.ret * self.gamma + reward
         self.ret_rms.update(self.ret)
+
+
+def _space_of_floats(space: gymnasium.Space) -> gymnasium.Space:
+    """A Box of integers as one of floats, which normalized observations are; any other space as it is."""
+    if not is_box(space) or np.dtype(space.dtype).kind == "f":
+        return space
+    low, high = (np.asarray(getattr(space, name), np.float32) for name in ("low", "high"))
+    return gymnasium.spaces.Box(low, high, dtype=np.float32)
 
 
 def _statistics(moments: dict[str, np.ndarray]) -> RunningMeanStd:
