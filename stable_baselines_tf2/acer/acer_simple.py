@@ -30,7 +30,7 @@ from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
 from stable_baselines_tf2.core.acting import CompiledActor
-from stable_baselines_tf2.core.checks import check_choice, check_number
+from stable_baselines_tf2.core.checks import check_choice, check_number, check_usual, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Optimizer, RMSProp, clip_by_global_norm, polyak_average
 from stable_baselines_tf2.core.parameters import FlatWeights
@@ -170,6 +170,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     loop_names = ACERNames
     runner_class = _Runner
     names_ops: Sequence[str] = ()  # names of the statistics that tables show, once there has been an update
+    may_be_nan = ("explained_variance",)  # where all targets are the same, as a single one is
     n_replayed = 0  # updates from the replay buffer after the last rollout
     log_tags: ClassVar[Mapping[str, str]] = {
         "entropy": "loss/entropy_loss",
@@ -247,10 +248,12 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
             raise ValueError(f"ACER needs Discrete actions, not {self.action_space}")
         check_choice("lr_schedule", self.lr_schedule, SCHEDULES)
         for name in ("rprop_alpha", "alpha"):
-            check_number(name, getattr(self, name), 0.0, 1.0)
-        for name in ("rprop_epsilon", "replay_ratio", "replay_start", "correction_term", "delta"):
+            check_usual(name, getattr(self, name), 0.0, 1.0)
+        for name in ("rprop_epsilon", "replay_ratio"):
             check_number(name, getattr(self, name), 0.0)
-        check_number("buffer_size", self.buffer_size, self.n_steps if self.replay_ratio else 0, integer=True)
+        for name in ("replay_start", "correction_term", "delta"):
+            check_usual(name, getattr(self, name), 0.0)
+        take_whole(self, "buffer_size", self.n_steps if self.replay_ratio else 0)
         if self.replay_ratio and self.replay_start // self.n_steps > self.buffer_size // self.n_steps:
             warnings.warn(
                 f"replay_start={self.replay_start} is more than buffer_size={self.buffer_size}: nothing is replayed",

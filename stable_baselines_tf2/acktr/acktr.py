@@ -20,7 +20,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses, probes
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import State
 from stable_baselines_tf2.core.optimizers.kfac import Block, Kfac, curvature
@@ -151,11 +151,11 @@ class ACKTR(OneStepRLModel):
 
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
-        check_number("kfac_update", self.kfac_update, 1, integer=True)
+        take_whole(self, "kfac_update", 1)
         check_number("kfac_clip", self.kfac_clip, 0.0)
         check_number("vf_fisher_coef", self.vf_fisher_coef, 0.0)
         if self.gae_lambda is not None:
-            check_number("gae_lambda", self.gae_lambda, 0.0, 1.0)
+            check_usual("gae_lambda", self.gae_lambda, 0.0, 1.0)
 
     # ------------------------------------------------------------ the update
     def make_optimizer(self) -> Kfac:

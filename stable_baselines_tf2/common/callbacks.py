@@ -13,6 +13,7 @@ from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.evaluation import evaluate_policy
 from stable_baselines_tf2.common.vec_env import DummyVecEnv, UnvecWrapper, VecEnv, sync_envs_normalization
 from stable_baselines_tf2.core.archive import atomic_write
+from stable_baselines_tf2.core.checks import check_usual
 from stable_baselines_tf2.core.optional import require
 from stable_baselines_tf2.core.tensorboard import EventWriter
 
@@ -281,7 +282,8 @@ class EvalCallback(EventCallback):
         verbose: int = 1,
     ) -> None:
         super().__init__(callback_on_new_best, verbose=verbose)
-        self.n_eval_episodes = _positive("n_eval_episodes", n_eval_episodes)
+        check_usual("n_eval_episodes", n_eval_episodes, 1)
+        self.n_eval_episodes = n_eval_episodes
         self.eval_freq = eval_freq
         self.best_mean_reward = -np.inf
         self.last_mean_reward = -np.inf
@@ -393,7 +395,8 @@ class EveryNTimesteps(EventCallback):
 
     def __init__(self, n_steps: int, callback: BaseCallback) -> None:
         super().__init__(callback)
-        self.n_steps = _positive("n_steps", n_steps)
+        check_usual("n_steps", n_steps, 1)
+        self.n_steps = n_steps
         self.last_time_trigger = 0
 
     def _on_step(self) -> bool:

@@ -83,6 +83,16 @@ class _Conv(keras.layers.Layer):
         self.stride = tuple(stride) if isinstance(stride, Sequence) else (stride, stride)
 
     def build(self, input_shape: Sequence[int]) -> None:
+        if len(input_shape) != 4:
+            raise ValueError(f"{self.name}: a convolution needs images, not inputs of shape {list(input_shape[1:])}")
+        too_small = any(
+            size is not None and size < f for size, f in zip(input_shape[1:3], self.filter_size, strict=True)
+        )
+        if self.pad == "VALID" and too_small:  # oneDNN would abort the process
+            raise ValueError(
+                f"{self.name}: its input of {input_shape[1]} x {input_shape[2]} is smaller than its filters of "
+                f"{self.filter_size[0]} x {self.filter_size[1]}: the images are too small for this network"
+            )
         kernel_shape = (*self.filter_size, input_shape[-1], self.n_filters)
         bias_shape = (self.n_filters,) if self.one_dim_bias else (1, self.n_filters, 1, 1)
         self.w = self.add_weight(kernel_shape, ortho_init(self.init_scale), name="w")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stable_baselines_tf2.core.checks import layer_size
+from stable_baselines_tf2.core.checks import layer_size, warn_once
 
 
 class Stage(NamedTuple):
@@ -41,16 +41,19 @@ def parse_net_arch(net_arch: Sequence[Any] | None, n_lstm: int | None = None) ->
     branches: dict[str, list[Stage]] = {"pi": [], "vf": []}
     for position, part in enumerate(net_arch):
         if isinstance(part, dict):
-            if position != len(net_arch) - 1:
-                raise ValueError(f"net_arch: the dictionary must come last, in {net_arch!r}")
-            if not set(part) <= set(branches):
-                raise ValueError(f"net_arch: only 'pi' and 'vf' may be in the dictionary, not {sorted(part)}")
+            if rest := list(net_arch[position + 1 :]):
+                warn_once(f"net_arch={net_arch!r}: what comes after the dictionary, {rest!r}, has no effect")
+            if unknown := sorted(set(part) - set(branches)):
+                warn_once(f"net_arch={net_arch!r}: only 'pi' and 'vf' in the dictionary count, not {unknown}")
             for branch, sizes in part.items():
+                if branch in unknown:
+                    continue
                 if not isinstance(sizes, Sequence) or isinstance(sizes, str):
                     raise ValueError(f"net_arch[-1][{branch!r}] must be a list of layer sizes, not {sizes!r}")
                 branches[branch] = [
                     Stage(f"{branch}_fc{i}", layer_size("net_arch", size)) for i, size in enumerate(sizes)
                 ]
+            break
         elif part == "lstm" and n_lstm is not None:
             shared.append(Stage("lstm1", n_lstm, recurrent=True))
         else:

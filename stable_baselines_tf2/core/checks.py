@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -19,6 +21,41 @@ def check_number(name: str, value: object, low: float, high: float = np.inf, *, 
         kind = "an integer" if integer else "a number"
         limits = f"of at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {kind} {limits}, not {value!r}")
+
+
+def check_usual(name: str, value: object, low: float, high: float = np.inf) -> None:
+    """Checks a hyperparameter that works, if not well, outside of its usual range: a warning says so there.
+
+    Raises:
+        ValueError: ``value`` is not a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or np.isnan(value):
+        raise ValueError(f"{name} must be a number, not {value!r}")
+    if not low <= value <= high:
+        usual = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
+        warn_once(f"{name}={value!r} is unusual: it is {usual}, as a rule")
+
+
+def take_whole(owner: object, name: str, low: float, high: float = np.inf) -> None:
+    """Checks a hyperparameter that counts something; a whole number that is a float becomes an integer, with a warning.
+
+    Raises:
+        ValueError: it is not a whole number from ``low`` to ``high``.
+    """
+    value = getattr(owner, name)
+    if isinstance(value, float | np.floating) and value == np.floor(value) and np.isfinite(value):
+        warn_once(f"{name}={value!r} is taken for the integer {int(value)}")
+        setattr(owner, name, int(value))
+    check_number(name, getattr(owner, name), low, high, integer=True)
+
+
+def warn_once(message: str) -> None:
+    """Warns of something that the program goes on with, at the line of the program that is responsible."""
+    level = 2
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __name__.partition(".")[0]:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=max(level - 1, 2))
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

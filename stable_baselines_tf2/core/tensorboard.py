@@ -135,6 +135,7 @@ def run_directory(root: str | os.PathLike, name: str, new: bool = True) -> str:
         Path of the folder.
     """
     parent, base = os.path.split(os.path.join(root, name))
+    parent = parent or os.curdir
     os.makedirs(parent, exist_ok=True)
     numbered = re.compile(re.escape(base) + r"_([0-9]+)")
     number = max((int(match[1]) for match in map(numbered.fullmatch, os.listdir(parent)) if match), default=0)

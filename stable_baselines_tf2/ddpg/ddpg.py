@@ -27,7 +27,7 @@ from stable_baselines_tf2.common.noise import ActionNoise, AdaptiveParamNoiseSpe
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed, losses
 from stable_baselines_tf2.core.acting import CompiledNetwork
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole
 from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms, polyak_average
 from stable_baselines_tf2.core.param_noise import WeightNoise
 from stable_baselines_tf2.core.parameters import JoinedParameters
@@ -228,11 +228,12 @@ class DDPG(ContinuousControlModel):
         check_number("critic_lr", self.critic_lr, 0.0)
 
     def check_arguments(self) -> None:
-        for name in ("nb_train_steps", "nb_rollout_steps", "nb_eval_steps", "param_noise_adaption_interval"):
-            check_number(name, getattr(self, name), 1, integer=True)
+        for name, low in (("nb_train_steps", 0), ("nb_eval_steps", 0), ("nb_rollout_steps", 1)):
+            take_whole(self, name, low)
+        take_whole(self, "param_noise_adaption_interval", 1)
         self.train_freq, self.gradient_steps = self.nb_rollout_steps, self.nb_train_steps
         super().check_arguments()
-        check_number("critic_l2_reg", self.critic_l2_reg, 0.0)
+        check_usual("critic_l2_reg", self.critic_l2_reg, 0.0)
         if self.clip_norm is not None:
             check_number("clip_norm", self.clip_norm, float(np.finfo(np.float32).tiny))
         if not isinstance(self.reward_scale, int | float | np.number) or not np.isfinite(self.reward_scale):

@@ -23,7 +23,7 @@ from stable_baselines_tf2.common.graph_policies import make_policy
 from stable_baselines_tf2.common.schedules import LinearSchedule
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole
 from stable_baselines_tf2.core.optimizers import Adam, clip_by_norms
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
@@ -169,16 +169,15 @@ class DQN(OffPolicyRLModel):
         super().check_arguments()
         if not is_discrete(self.action_space):
             raise ValueError(f"DQN needs a Discrete action space, not {self.action_space}")
-        check_number("target_network_update_freq", self.target_network_update_freq, 1, integer=True)
+        take_whole(self, "target_network_update_freq", 1)
         for name in ("exploration_fraction", "exploration_initial_eps", "exploration_final_eps"):
-            check_number(name, getattr(self, name), 0.0, 1.0)
+            check_usual(name, getattr(self, name), 0.0, 1.0)
         if self.prioritized_replay:
             check_number("prioritized_replay_alpha", self.prioritized_replay_alpha, 0.0)
             check_number("prioritized_replay_beta0", self.prioritized_replay_beta0, 0.0)
-            if not self.prioritized_replay_eps > 0.0:
-                raise ValueError(f"prioritized_replay_eps must be positive, not {self.prioritized_replay_eps!r}")
+            check_usual("prioritized_replay_eps", self.prioritized_replay_eps, float(np.finfo(np.float32).tiny))
             if self.prioritized_replay_beta_iters is not None:
-                check_number("prioritized_replay_beta_iters", self.prioritized_replay_beta_iters, 0, integer=True)
+                take_whole(self, "prioritized_replay_beta_iters", 0)
 
     def make_replay_buffer(self) -> ReplayBuffer:
         if self.prioritized_replay:

@@ -18,7 +18,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.runners import episode_sums
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
-from stable_baselines_tf2.core.checks import check_number, require_finite
+from stable_baselines_tf2.core.checks import check_number, require_finite, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam
@@ -97,7 +97,7 @@ class GAIL(TRPO):
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
         for name in ("hidden_size_adversary", "g_step", "d_step"):
-            check_number(name, getattr(self, name), 1, integer=True)
+            take_whole(self, name, 1)
         if self.d_step > self.timesteps_per_batch:
             raise ValueError(f"d_step must be at most timesteps_per_batch ({self.timesteps_per_batch})")
         check_number("adversary_entcoeff", self.adversary_entcoeff, 0.0)

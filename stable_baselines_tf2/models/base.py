@@ -20,7 +20,7 @@ from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormali
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
-from stable_baselines_tf2.core.checks import require_finite
+from stable_baselines_tf2.core.checks import require_finite, warn_once
 from stable_baselines_tf2.core.hooks import check_hooks, check_saved, hook
 from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.optimizers import Optimizer, State
@@ -91,6 +91,7 @@ class BaseRLModel(GraphAccess, ABC):
 
     log_tags: ClassVar[Mapping[str, str]] = {}
     uses_mpi: ClassVar[bool] = False
+    may_be_nan: ClassVar[tuple[str, ...]] = ()  # statistics that tell nothing of the training's health
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         """Checks a new algorithm: its hooks, and that files hold all of its hyperparameters."""
@@ -318,7 +319,8 @@ class BaseRLModel(GraphAccess, ABC):
         # Gradients can overflow where the loss does not, as the probability ratio's in the clipped half of PPO's loss.
         weights, flat = vector.numpy(), statistics.flat if checked is None else None
         if flat is None or not np.isfinite(flat).all() or not np.isfinite(weights).all():
-            found = statistics if checked is None else {name: statistics[name] for name in checked}
+            names = set(statistics if checked is None else checked) - set(self.may_be_nan)
+            found = {name: statistics[name] for name in statistics if name in names}
             require_finite({**found, "a weight": weights}, f"the update at step {self.num_timesteps}")
         self.trainable.advance(vector)
         self.moments = dict(state.moments)
@@ -662,7 +664,7 @@ class BaseRLModel(GraphAccess, ABC):
         construct: Callable[..., Any] = cls  # an algorithm's constructor, which takes more than the one here
         model = construct(policy=data["policy"], env=None, _init_setup_model=False)
         if unknown := sorted(set(kwargs) - set(vars(model))):
-            raise TypeError(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}")
+            warn_once(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}: they become attributes")
         kept = {*cls.saved, *cls.saved_always} - {"policy"}
         given = {name: item for name, item in data.items() if name in kept} | kwargs
         unrestored = {name: item for name, item in given.items() if isinstance(item, Unrestored)}
@@ -675,9 +677,8 @@ class BaseRLModel(GraphAccess, ABC):
         except (ValueError, MemoryError, ImportError):
             raise
         except Exception as error:  # settings of wrong types have many ways to fail
-            raise ValueError(
-                f"{file_name(load_path)}: no model can be made of the settings in it ({error!r})"
-            ) from error
+            message = f"{file_name(load_path)}: no model can be made of the settings in it ({error!r})"
+            raise ValueError(message) from error
         model.set_env(env)
         if env is not None:
             model.set_random_seed(model.seed)
@@ -690,9 +691,8 @@ class BaseRLModel(GraphAccess, ABC):
             try:
                 model.restore_training_state(archive.state, archive.arrays)
             except (KeyError, IndexError, TypeError, AttributeError, OverflowError) as error:
-                raise ValueError(
-                    f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
-                ) from error
+                message = f"{file_name(load_path)} is damaged: its training state cannot be restored ({error!r})"
+                raise ValueError(message) from error
         vars(model).update(unrestored)  # until now, the constructor's default did
         return model
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.math_util import unscale_action
 from stable_baselines_tf2.common.noise import ActionNoise
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_usual
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.types import Tensor
 from stable_baselines_tf2.models.continuous_policies import check_continuous_actions
@@ -43,8 +43,8 @@ class ContinuousControlModel(OffPolicyRLModel):
     def check_arguments(self) -> None:
         super().check_arguments()
         check_continuous_actions(self.action_space)
-        check_number("tau", self.tau, 0.0, 1.0)
-        check_number("random_exploration", self.random_exploration, 0.0, 1.0)
+        check_usual("tau", self.tau, 0.0, 1.0)
+        check_usual("random_exploration", self.random_exploration, 0.0, 1.0)
         self._check_noise()
 
     def _check_noise(self) -> None:

@@ -18,7 +18,7 @@ from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole, warn_once
 from stable_baselines_tf2.core.collect import OffPolicyCollector, monitor_records
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
@@ -154,12 +154,13 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         Raises:
             ValueError: an invalid argument.
         """
-        check_number("gamma", self.gamma, 0.0, 1.0)
-        for name in ("buffer_size", "batch_size", "train_freq", "gradient_steps"):
-            check_number(name, getattr(self, name), 1, integer=True)
-        check_number("learning_starts", self.learning_starts, 0)
+        check_usual("gamma", self.gamma, 0.0, 1.0)
+        for name in ("buffer_size", "batch_size", "train_freq"):
+            take_whole(self, name, 1)
+        take_whole(self, "gradient_steps", 0)
+        check_usual("learning_starts", self.learning_starts, 0)
         if self.batch_size > self.buffer_size:
-            raise ValueError(f"batch_size must be at most buffer_size ({self.buffer_size}), not {self.batch_size}")
+            warn_once(f"batch_size={self.batch_size} is more than buffer_size={self.buffer_size}: nothing is learned")
         self.check_rates()
 
     @hook
@@ -481,7 +482,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
                 if episodes is None:
                     break
                 n_due = self.num_timesteps // self.train_freq - first_step // self.train_freq
-                trains = n_due > 0 and self.may_train()
+                trains = n_due * self.gradient_steps > 0 and self.may_train()
                 if trains or (n_due and self.rollouts_in_warm_up):
                     training.on_rollout_end()
                     if trains:

@@ -16,7 +16,7 @@ from stable_baselines_tf2.common.policies import ActorCriticPolicy, BasePolicy, 
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import distributed
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_usual, take_whole
 from stable_baselines_tf2.core.collect import OnPolicyCollector, Rollout
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
@@ -126,12 +126,15 @@ class ActorCriticRLModel(BaseRLModel):
         Raises:
             ValueError: an invalid argument.
         """
-        if isinstance(self.n_steps, bool) or not isinstance(self.n_steps, int | np.integer) or self.n_steps < 1:
-            raise ValueError(f"n_steps must be a positive number of steps, not {self.n_steps!r}")
-        check_number("gamma", self.gamma, 0.0, 1.0)
+        take_whole(self, "n_steps", 1)
+        check_usual("gamma", self.gamma, 0.0, 1.0)
         limit = self.max_grad_norm
-        if limit is not None and (not isinstance(limit, int | float | np.number) or not limit > 0.0):
-            raise ValueError(f"max_grad_norm must be a positive number or None, not {limit!r}")
+        if limit is not None:
+            check_usual("max_grad_norm", limit, float(np.finfo(np.float32).tiny))
+
+    def check_can_learn(self) -> None:
+        super().check_can_learn()
+        self.check_arguments(self.n_envs)
 
     @hook
     def make_optimizer(self) -> Optimizer:
@@ -274,7 +277,7 @@ class ActorCriticRLModel(BaseRLModel):
     def use_env(self, env: VecEnv) -> None:
         built = getattr(self, "train_model", None) is not None
         if built and not any(isinstance(value, Unrestored) for value in vars(self).values()):  # else `learn` refuses
-            self.check_arguments(env.num_envs)
+            self.check_arguments(None)  # what training asks of the number of environments, `learn` checks
         super().use_env(env)
         if built:
             self.size_rollouts()

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from stable_baselines_tf2 import logger
 from stable_baselines_tf2.common.misc_util import flatten_lists
 from stable_baselines_tf2.core import distributed
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_usual, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.parameters import Parameters
 from stable_baselines_tf2.models.loop_names import SegmentNames
@@ -113,8 +113,8 @@ class ParallelActorCriticRLModel(ActorCriticRLModel):
 
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
-        check_number(self.horizon_name, self.horizon, 1, integer=True)
-        check_number("lam", self.lam, 0.0, 1.0)
+        take_whole(self, self.horizon_name, 1)
+        check_usual("lam", self.lam, 0.0, 1.0)
         if n_envs is not None and self.horizon % n_envs:
             raise ValueError(
                 f"{self.horizon_name} must be a multiple of the number of environments ({n_envs}), not {self.horizon}"

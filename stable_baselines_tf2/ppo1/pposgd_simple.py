@@ -17,7 +17,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
@@ -150,8 +150,10 @@ class PPO1(ParallelActorCriticRLModel):
     # ------------------------------------------------------------ building
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
-        check_number("optim_epochs", self.optim_epochs, 1, integer=True)
-        for name in ("clip_param", "entcoeff", "optim_stepsize", "adam_epsilon"):
+        take_whole(self, "optim_epochs", 1)
+        for name in ("clip_param", "entcoeff"):
+            check_usual(name, getattr(self, name), 0.0)
+        for name in ("optim_stepsize", "adam_epsilon"):
             check_number(name, getattr(self, name), 0.0)
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}")

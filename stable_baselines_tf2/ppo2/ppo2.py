@@ -18,6 +18,7 @@ from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
+from stable_baselines_tf2.core.checks import take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
 from stable_baselines_tf2.core.phases import (
@@ -145,9 +146,7 @@ class PPO2(ActorCriticRLModel):
     def check_arguments(self, n_envs: int | None) -> None:
         super().check_arguments(n_envs)
         for name in ("nminibatches", "noptepochs"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+            take_whole(self, name, 1)
         if n_envs is None:
             return
         if self.policy.recurrent:

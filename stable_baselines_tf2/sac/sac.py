@@ -27,7 +27,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.noise import ActionNoise
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import take_whole
 from stable_baselines_tf2.core.optimizers import Adam, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
 from stable_baselines_tf2.core.phases import Batch, PhaseResult, Statistics, TrainingState
@@ -142,7 +142,7 @@ class SAC(ContinuousControlModel):
     # ------------------------------------------------------------ building
     def check_arguments(self) -> None:
         super().check_arguments()
-        check_number("target_update_interval", self.target_update_interval, 1, integer=True)
+        take_whole(self, "target_update_interval", 1)
         self._initial_ent_coef()
         if self.target_entropy == "auto":
             self.target_entropy = -float(np.prod(self.action_space.shape))

@@ -19,7 +19,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.noise import ActionNoise
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_usual, take_whole
 from stable_baselines_tf2.core.optimizers import Adam, State, polyak_average
 from stable_baselines_tf2.core.parameters import JoinedParameters
 from stable_baselines_tf2.core.phases import Batch, PhaseResult, TrainingState
@@ -144,9 +144,9 @@ class TD3(ContinuousControlModel):
     # ------------------------------------------------------------ building
     def check_arguments(self) -> None:
         super().check_arguments()
-        check_number("policy_delay", self.policy_delay, 1, integer=True)
-        check_number("target_policy_noise", self.target_policy_noise, 0.0)
-        check_number("target_noise_clip", self.target_noise_clip, 0.0)
+        take_whole(self, "policy_delay", 1)
+        check_usual("target_policy_noise", self.target_policy_noise, 0.0)
+        check_usual("target_noise_clip", self.target_noise_clip, 0.0)
 
     def build_networks(self) -> None:
         self.policy_tf, self.target_policy_tf = self.make_network(), self.make_network("target")

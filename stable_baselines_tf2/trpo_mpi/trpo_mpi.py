@@ -19,7 +19,7 @@ from stable_baselines_tf2.common.callbacks import MaybeCallback
 from stable_baselines_tf2.common.policies import ActorCriticPolicy
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
 from stable_baselines_tf2.core import losses
-from stable_baselines_tf2.core.checks import check_number
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.distributed import allreduce_mean_tensor
 from stable_baselines_tf2.core.optimizers import Adam, Optimizer
@@ -151,9 +151,10 @@ class TRPO(ParallelActorCriticRLModel):
         super().check_arguments(n_envs)
         if not isinstance(self.max_kl, int | float | np.number) or not self.max_kl > 0.0:
             raise ValueError(f"max_kl must be a positive number, not {self.max_kl!r}")
-        check_number("cg_iters", self.cg_iters, 1, integer=True)
-        check_number("vf_iters", self.vf_iters, 0, integer=True)
-        for name in ("entcoeff", "cg_damping", "vf_stepsize"):
+        take_whole(self, "cg_iters", 1)
+        take_whole(self, "vf_iters", 0)
+        check_usual("entcoeff", self.entcoeff, 0.0)
+        for name in ("cg_damping", "vf_stepsize"):
             check_number(name, getattr(self, name), 0.0)
         if self.timesteps_per_batch < VALUE_BATCH and n_envs is not None:
             warnings.warn(

@@ -148,8 +148,10 @@ def test_wrong_callbacks():
     with pytest.raises(TypeError, match="save_path"):
         CheckpointCallback(1, None)
     with pytest.raises(ValueError, match="n_steps"):
+        EveryNTimesteps("1", Record())
+    with pytest.warns(UserWarning, match="n_steps=-1 is unusual"):
         EveryNTimesteps(-1, Record())
-    with pytest.raises(ValueError, match="n_eval_episodes"):
+    with pytest.warns(UserWarning, match="n_eval_episodes=0 is unusual"):
         EvalCallback(Env(), n_eval_episodes=0)
 
 

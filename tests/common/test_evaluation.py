@@ -152,5 +152,8 @@ def test_old_api_environment():
 
 
 def test_bad_number_of_episodes():
-    with pytest.raises(ValueError, match="n_eval_episodes"):
-        evaluate_policy(Constant(), Steps(2), n_eval_episodes=0)
+    with (
+        pytest.warns(UserWarning, match="n_eval_episodes=0: the mean of no episodes is NaN"),
+        np.errstate(all="ignore"),
+    ):
+        assert np.isnan(evaluate_policy(Constant(), Steps(2), n_eval_episodes=0)[0])

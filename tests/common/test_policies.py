@@ -101,8 +101,6 @@ def test_variables_are_the_originals(key):
         ([True], None, "positive integer"),
         ([2.5], None, "positive integer"),
         (["lstm"], None, "positive integer, not 'lstm'"),
-        ([dict(pi=[4]), 4], None, "dictionary must come last"),
-        ([dict(pi=[4], q=[4])], None, "only 'pi' and 'vf'"),
         ([dict(pi=4)], None, "must be a list of layer sizes, not 4"),
         ([dict(pi=["lstm"])], 4, "positive integer, not 'lstm'"),
         ([4], 4, "'lstm' exactly once, not 0 times"),
@@ -120,8 +118,8 @@ def test_bad_policy_arguments():
         make(lib.FeedForwardPolicy, feature_extraction="rnn")
     with pytest.raises(ValueError, match=r"unknown keyword arguments for an MLP policy: \['widht'\]"):
         make(lib.MlpPolicy, widht=3)
-    with pytest.raises(ValueError, match="either net_arch or layers"), pytest.warns(DeprecationWarning):
-        make(lib.MlpPolicy, net_arch=[4], layers=[4])
+    with pytest.warns(UserWarning, match=r"layers=\[5\] beside net_arch=\[4\] has no effect"):
+        assert "model/shared_fc0/w:0" in make(lib.MlpPolicy, net_arch=[4], layers=[5]).params.names
     with pytest.raises(NotImplementedError, match="net_arch describes MLP"):
         make(lib.CnnLstmPolicy, net_arch=["lstm"])
     with pytest.raises(NotImplementedError, match="must override extract"):

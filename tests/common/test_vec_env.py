@@ -149,10 +149,10 @@ def test_bad_construction(make):
         make([lambda: 3])
 
 
-def test_same_object_twice_is_refused():
+def test_same_object_twice_is_warned_about():
     env = Counter()
-    with pytest.raises(ValueError, match="same environment twice"):
-        DummyVecEnv([lambda: env, lambda: env])
+    with pytest.warns(UserWarning, match="same environment twice"):
+        assert DummyVecEnv([lambda: env, lambda: env]).num_envs == 2
 
 
 def test_order_of_calls(make):

@@ -134,7 +134,6 @@ def test_table(capsys):
         (dict(optim_batchsize=-1), "optim_batchsize must be an integer between 1 and 8, not -1"),
         (dict(optim_epochs=0), "optim_epochs must be an integer of at least 1, not 0"),
         (dict(schedule="middle_drop"), "schedule must be one of constant, linear, not 'middle_drop'"),
-        (dict(clip_param=-0.1), "clip_param must be a number of at least 0, not -0.1"),
         (dict(adam_epsilon="x"), "adam_epsilon must be a number of at least 0, not 'x'"),
     ],
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
 from stable_baselines_tf2.common.vec_env.util import dict_to_obs, obs_space_info
+from stable_baselines_tf2.core.checks import warn_once
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, set_attribute, step_result
 
 
@@ -30,7 +31,7 @@ class DummyVecEnv(VecEnv):
         check_env_fns(env_fns)
         self.envs = [ensure_gymnasium(function()) for function in env_fns]
         if len({id(env.unwrapped) for env in self.envs}) < len(self.envs):
-            raise ValueError("env_fns made the same environment twice; each function must make a new one")
+            warn_once("env_fns made the same environment twice, whose steps mix: each function should make its own")
         super().__init__(len(self.envs), self.envs[0].observation_space, self.envs[0].action_space)
         self.metadata = self.envs[0].metadata
         self.keys, shapes, dtypes = obs_space_info(self.observation_space)
@@ -64,9 +65,11 @@ class DummyVecEnv(VecEnv):
         return [{} for _ in range(self.num_envs)] if self._last is None else self._last[3]
 
     def step_async(self, actions: Any) -> None:
-        if len(actions) != self.num_envs:
+        if len(actions) < self.num_envs:
             raise ValueError(f"actions must be {self.num_envs}, one for each environment, got {len(actions)}")
-        self.actions = actions
+        if len(actions) > self.num_envs:
+            warn_once(f"of {len(actions)} actions only the first {self.num_envs} are taken, one for each environment")
+        self.actions = actions[: self.num_envs]
 
     def step_wait(self) -> StepResult:
         if self.actions is None:

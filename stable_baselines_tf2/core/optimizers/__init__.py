@@ -87,6 +87,8 @@ def clip_by_global_norm(gradient: Tensor, max_norm: float | None) -> Tensor:
     """Shrinks a flat gradient to at most this Euclidean norm; None leaves it alone."""
     if max_norm is None:
         return gradient
+    if max_norm == 0.0:
+        return tf.zeros_like(gradient)
     norm = tf.norm(gradient)
     return gradient * (max_norm * tf.minimum(1.0 / norm, 1.0 / max_norm))
 
