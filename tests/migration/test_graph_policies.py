@@ -145,7 +145,8 @@ def test_a_file_and_resumption(tmp_path):
     model = make(PPO2, n_steps=8, nminibatches=2)
     model.learn(16)
     model.save(tmp_path / "model")
-    again = PPO2.load(tmp_path / "model", custom_objects={"policy": Graph}, env=environment())
+    again = PPO2.load(tmp_path / "model", custom_objects={"policy": Graph})
+    again.set_env(environment())  # load(env=…) would seed it
     model.set_env(environment())
     np.testing.assert_array_equal(collect(model, 32), collect(again, 32))
     for name, array in model.get_parameters().items():
