@@ -293,8 +293,11 @@ class ActorCriticRLModel(BaseRLModel):
     def runner(self) -> Runner:
         """The collector in the form of the original, whose `run` returns a tuple."""
         if self._runner is None:
-            self._runner = self.runner_class.of_collector(self)
+            self._runner = self._make_runner()
         return self._runner
+
+    def _make_runner(self) -> Any:  # classes with loops of their own override it
+        return self.runner_class.of_collector(self)
 
     def make_collector(self) -> OnPolicyCollector:
         """A collector of rollouts, which resets the environment."""
