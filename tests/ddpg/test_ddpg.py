@@ -314,8 +314,8 @@ def test_settings_may_change_between_calls():
     model.learn(6)
     np.testing.assert_array_equal(model.trainable.vector.numpy(), before)
     assert model.n_updates == 2
-    model.nb_train_steps = 0
-    with pytest.raises(ValueError, match="nb_train_steps must be an integer of at least 1, not 0"):
+    model.nb_train_steps = -1
+    with pytest.raises(ValueError, match="nb_train_steps must be an integer of at least 0, not -1"):
         model.learn(6)
 
 
@@ -460,10 +460,8 @@ def test_deprecated_arguments():
         (dict(nb_rollout_steps=0), ValueError, "nb_rollout_steps must be an integer of at least 1, not 0"),
         (dict(nb_eval_steps=1.5), ValueError, "nb_eval_steps must be an integer"),
         (dict(param_noise_adaption_interval=-1), ValueError, "param_noise_adaption_interval"),
-        (dict(tau=1.5), ValueError, "tau must be a number between 0 and 1, not 1.5"),
         (dict(actor_lr=-1.0), ValueError, "actor_lr must be a number of at least 0"),
         (dict(critic_lr="fast"), ValueError, "critic_lr must be a number"),
-        (dict(critic_l2_reg=-0.1), ValueError, "critic_l2_reg"),
         (dict(clip_norm=0.0), ValueError, "clip_norm"),
         (dict(reward_scale=np.nan), ValueError, "reward_scale must be a finite number, not nan"),
         (dict(observation_range=(5, -5)), ValueError, r"observation_range must be two numbers.*not \(5, -5\)"),
@@ -475,7 +473,6 @@ def test_deprecated_arguments():
             ValueError,
             r"noise of shape \(3,\), but actions",
         ),
-        (dict(batch_size=65), ValueError, "batch_size must be at most buffer_size"),
         (dict(policy_kwargs=dict(layers=[])), ValueError, "at least one hidden layer"),
     ],
 )

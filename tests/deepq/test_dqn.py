@@ -295,10 +295,8 @@ def test_tables(capsys):
     [
         (dict(env=DummyVecEnv([lambda: RandomEnv(box(3), box(2))])), "Discrete action space"),
         (dict(policy="MlpLstmPolicy"), "policy: 'MlpLstmPolicy' is unknown; there are CnnPolicy"),
-        (dict(exploration_fraction=1.5), "exploration_fraction must be a number between 0 and 1, not 1.5"),
         (dict(target_network_update_freq=0), "target_network_update_freq"),
         (dict(prioritized_replay=True, prioritized_replay_alpha=-1), "prioritized_replay_alpha"),
-        (dict(prioritized_replay=True, prioritized_replay_eps=0.0), "prioritized_replay_eps must be positive"),
         (dict(learning_rate=-1e-3), "learning_rate"),
         (dict(policy_kwargs=dict(layers=[0])), "layers: a layer size must be a positive integer, not 0"),
         (dict(policy_kwargs=dict(layer=[8])), "unknown keyword arguments"),

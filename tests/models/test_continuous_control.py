@@ -167,11 +167,9 @@ def test_action_spaces(name, space, message):
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        (dict(tau=1.5), ValueError, "tau must be a number between 0 and 1, not 1.5"),
-        (dict(random_exploration=-0.1), ValueError, "random_exploration"),
         (dict(learning_rate=-1.0), ValueError, "learning_rate"),
         (dict(learning_rate="high"), ValueError, "learning_rate"),
-        (dict(gradient_steps=0), ValueError, "gradient_steps"),
+        (dict(gradient_steps=-1), ValueError, "gradient_steps"),
         (dict(action_noise=0.1), TypeError, "action_noise must be an ActionNoise or None, not 0.1"),
         (dict(policy_kwargs=dict(layers=[])), ValueError, "layers: at least one"),
         (dict(policy_kwargs=dict(layers=[0])), ValueError, "layers: a layer size must be a positive integer"),

@@ -343,12 +343,9 @@ def test_adding_by_hand():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (dict(batch_size=65), r"batch_size must be at most buffer_size \(64\), not 65"),
         (dict(batch_size=0), "batch_size must be an integer of at least 1, not 0"),
         (dict(buffer_size=2.5), "buffer_size must be an integer"),
         (dict(train_freq=0), "train_freq"),
-        (dict(gamma=1.5), "gamma must be a number between 0 and 1, not 1.5"),
-        (dict(learning_starts=-1), "learning_starts"),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -369,7 +366,7 @@ def test_learning_needs_an_environment():
     with pytest.raises(ValueError, match="without environment"):
         DQN.load(io.BytesIO(file.getvalue())).learn(10)
     with pytest.raises(ValueError, match="total_timesteps"):
-        model.learn(-1)
+        model.learn(float("nan"))
 
 
 def test_a_loss_that_is_not_finite():

@@ -109,7 +109,6 @@ def test_policy_loss_is_told_only_where_there_is_one():
     "arguments, message",
     [
         (dict(policy_delay=0), "policy_delay must be an integer of at least 1, not 0"),
-        (dict(target_policy_noise=-1), "target_policy_noise"),
         (dict(target_noise_clip=None), "target_noise_clip"),
     ],
 )
