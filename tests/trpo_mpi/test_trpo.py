@@ -206,7 +206,6 @@ def test_divergence_stays_within_the_region_and_the_gain_is_what_is_told():
         (dict(max_kl=0.0), "max_kl must be a positive number, not 0.0"),
         (dict(cg_iters=2.5), "cg_iters must be an integer of at least 1, not 2.5"),
         (dict(vf_iters=-1), "vf_iters must be an integer of at least 0, not -1"),
-        (dict(lam=1.1), "lam must be a number between 0 and 1, not 1.1"),
         (dict(cg_damping="x"), "cg_damping must be a number of at least 0, not 'x'"),
         (dict(vf_stepsize=-1e-3), "vf_stepsize must be a number of at least 0"),
     ],
