@@ -476,13 +476,7 @@ class TransitionNames(LoopNames):
             rewards = self.collector.last_rewards
             self.raw_reward = float(rewards[0]) if self.model.n_envs == 1 else rewards
         super().at_step(get_step)
-
-    @property
-    def now(self) -> dict[str, Any]:
-        if self._now is None:
-            found = super().now
-            self._now = found | self.model.step_locals(lambda: found, self.history)
-        return self._now
+        self.locals.update(self.model.step_locals(get_step, self.history))
 
     def raw(self, obs: np.ndarray) -> np.ndarray:
         """An observation as it was before normalization."""

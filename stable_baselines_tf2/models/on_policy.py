@@ -52,6 +52,7 @@ class ActorCriticRLModel(BaseRLModel):
     train_model: Any = None
     runner_class: ClassVar[type[Runner]] = Runner
     loop_names: ClassVar[type[LoopNames]] = RolloutNames
+    _env_is_checked = False  # whether the arguments fit the number of environments
     _collector: OnPolicyCollector | None = None
     _runner: Runner | None = None
 
@@ -89,6 +90,7 @@ class ActorCriticRLModel(BaseRLModel):
         with SetVerbosity(self.verbose), one_graph(self.seed):
             self.set_random_seed(self.seed)
             self.check_arguments(None if self.env is None else self.n_envs)
+            self._env_is_checked = self.env is not None
             self.size_rollouts()
             self.train_model = self.make_policy()
             self.train_model.generator = self.generator
@@ -134,7 +136,9 @@ class ActorCriticRLModel(BaseRLModel):
 
     def check_can_learn(self) -> None:
         super().check_can_learn()
-        self.check_arguments(self.n_envs)
+        if not self._env_is_checked:
+            self.check_arguments(self.n_envs)
+            self._env_is_checked = True
 
     @hook
     def make_optimizer(self) -> Optimizer:
@@ -278,6 +282,7 @@ class ActorCriticRLModel(BaseRLModel):
         built = getattr(self, "train_model", None) is not None
         if built and not any(isinstance(value, Unrestored) for value in vars(self).values()):  # else `learn` refuses
             self.check_arguments(None)  # what training asks of the number of environments, `learn` checks
+        self._env_is_checked = False
         super().use_env(env)
         if built:
             self.size_rollouts()

@@ -143,6 +143,14 @@ def test_callbacks_see_the_returns_with_that_of_the_episode_under_way(n_envs, en
     assert noted == [[0.0], [1.0], [3.0], [*ended, 0.0], [*ended, 1.0]]
 
 
+def test_names_of_an_algorithm_of_ones_own_for_callbacks(monkeypatch):
+    model, noted = scripted(), []
+    mine = lambda get_step, history: {"mine": (float(get_step()["rewards"][0]), len(history.lengths))}  # noqa: E731
+    monkeypatch.setattr(model, "step_locals", mine)
+    model.learn(4, callback=lambda locals_, _: noted.append(locals_["mine"]))
+    assert noted == [(1.0, 0), (2.0, 0), (3.0, 0), (1.0, 1)]
+
+
 class Rollouts(BaseCallback):
     def __init__(self):
         super().__init__()

@@ -294,3 +294,11 @@ def test_segments_of_what_does_not_fit():
 
 def test_lists():
     assert flatten_lists([[1], [], [2, 3]]) == [1, 2, 3]
+
+
+def test_warnings_about_arguments_come_once():
+    with pytest.warns(UserWarning) as warned:
+        model = make("TRPO", timesteps_per_batch=64, lam=1.1)
+        model.learn(64)
+    messages = [str(warning.message) for warning in warned]
+    assert len(messages) == len(set(messages)) == 2
