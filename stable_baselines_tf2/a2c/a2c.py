@@ -148,12 +148,12 @@ class A2C(OneStepRLModel):
         statistics = self.run_update(self.phase, {**batch, "learning_rate": np.float32(learning_rate)})
         return {name: float(value) for name, value in statistics.items()}
 
-    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+    def estimated_returns(self, rollout: Rollout) -> np.ndarray:
         """The returns that the update takes, [N, T]."""
         return rollout.discounted_returns(self.gamma)
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
-        rollout.discounted_returns(self.gamma)
+        self.estimated_returns(rollout)
         learning_rate = self.next_learning_rate()
         statistics = self.train(rollout.batch("obs", "actions", "returns", "values"), learning_rate)
         return statistics | {"learning_rate": learning_rate}

@@ -19,7 +19,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.acer.buffer import Buffer, Sequences
 from stable_baselines_tf2.common.callbacks import MaybeCallback
@@ -70,30 +69,16 @@ class _Runner(Runner):
 
 
 class EpisodeStats:
-    """Returns and lengths of the last 40 episodes.
+    """Returns and lengths of the last 40 episodes."""
 
-    Args:
-        n_steps: T, steps of each environment that are fed at a time.
-        n_envs: N, number of environments.
-    """
-
-    def __init__(self, n_steps: int, n_envs: int) -> None:
-        self.n_steps, self.n_envs = n_steps, n_envs
+    def __init__(self) -> None:
         self.rewbuffer: deque[float] = deque(maxlen=40)
         self.len_buffer: deque[int] = deque(maxlen=40)
-        self._totals, self._lengths = np.zeros(n_envs), np.zeros(n_envs, int)  # of the episodes under way
 
-    def feed(self, rewards: ArrayLike, masks: ArrayLike) -> None:
-        """Takes the rewards of T steps and whether each ended its episode, [N, T]."""
-        shape = (self.n_envs, self.n_steps)
-        for i, (row, ends) in enumerate(zip(np.reshape(rewards, shape), np.reshape(masks, shape), strict=True)):
-            for reward, ended in zip(row, ends, strict=True):
-                self._totals[i] += reward
-                self._lengths[i] += 1
-                if ended:
-                    self.rewbuffer.append(float(self._totals[i]))
-                    self.len_buffer.append(int(self._lengths[i]))
-                    self._totals[i], self._lengths[i] = 0.0, 0
+    def feed(self, rollout: Rollout) -> None:
+        """Takes the episodes that ended in a rollout."""
+        self.rewbuffer.extend(total for _, total in rollout.episodes)
+        self.len_buffer.extend(rollout.episode_lengths)
 
     def mean_length(self) -> float:
         """Mean length of the episodes, 0 before the first has ended."""
@@ -235,7 +220,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         self.bootstrap_timeouts = bootstrap_timeouts
         self.learning_rate_schedule: Scheduler | None = None
         self._first_step = 0  # of this call of learn()
-        self.episode_stats = EpisodeStats(n_steps, 1)  # since training started
+        self.episode_stats = EpisodeStats()  # since training started
         if _init_setup_model:
             self.setup_model()
 
@@ -450,7 +435,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
         return batches
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
-        self.episode_stats.feed(rollout.rewards - rollout.bootstraps, rollout.dones)
+        self.episode_stats.feed(rollout)
         schedule, buffer = self.learning_rate_schedule, self.replay_buffer
         assert schedule is not None  # since the start of training
         learning_rate = schedule.value_steps(min(self.num_timesteps - self._first_step, training.total_timesteps))
@@ -493,7 +478,7 @@ class ACER(ReplayBufferFiles, ActorCriticRLModel):
     def start_training(self, training: Training) -> None:
         self.learning_rate_schedule = Scheduler(self.learning_rate, training.total_timesteps, self.lr_schedule)
         self._first_step = self.num_timesteps
-        self.episode_stats = EpisodeStats(self.n_steps, self.n_envs)
+        self.episode_stats = EpisodeStats()
         if self.replay_buffer is None and self.replay_ratio:
             self.replay_buffer = self.make_replay_buffer()
 

@@ -264,7 +264,7 @@ class ACKTR(OneStepRLModel):
         started, self._decomposition = self._decomposition, None
         return started[1].result() if started and started[0] is state else self._decompose(state)
 
-    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+    def estimated_returns(self, rollout: Rollout) -> np.ndarray:
         """The returns that the update takes, [N, T]."""
         if self.gae_lambda is None:
             return rollout.discounted_returns(self.gamma)
@@ -272,7 +272,7 @@ class ACKTR(OneStepRLModel):
         return rollout.returns
 
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
-        self.legacy_returns(rollout)
+        self.estimated_returns(rollout)
         learning_rate = self.next_learning_rate()
         noise = self.generator.standard_normal(self.n_batch, dtype=np.float32)
         statistics = self.train(rollout.batch("obs", "actions", "returns", "values"), learning_rate, noise)

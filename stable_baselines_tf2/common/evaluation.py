@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stable_baselines_tf2.common.vec_env import GymnasiumVecEnv, VecEnv
-from stable_baselines_tf2.core.checks import warn_once
+from stable_baselines_tf2.core.checks import warn_caller
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, step_result
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def evaluate_policy(
         RuntimeError: the mean return is not above ``reward_threshold``.
     """
     if n_eval_episodes < 1:
-        warn_once(f"n_eval_episodes={n_eval_episodes!r}: the mean of no episodes is NaN; give at least 1")
+        warn_caller(f"n_eval_episodes={n_eval_episodes!r}: the mean of no episodes is NaN; give at least 1")
     if isinstance(env, gymnasium.vector.VectorEnv):
         env = GymnasiumVecEnv(env)
     world = env if isinstance(env, VecEnv) else _Single(env)

@@ -21,7 +21,7 @@ from stable_baselines_tf2.common.tf_layers import conv, conv_to_fc, linear, lstm
 from stable_baselines_tf2.core.acting import Actor, CompiledActor, NumpyActor
 from stable_baselines_tf2.core.activations import resolve_activation
 from stable_baselines_tf2.core.architecture import DenseArchitecture, Stage, parse_net_arch
-from stable_baselines_tf2.core.checks import check_extraction, layer_size, warn_once
+from stable_baselines_tf2.core.checks import check_extraction, layer_size, warn_caller
 from stable_baselines_tf2.core.graph import NUMPY_WEIGHT_LIMIT
 from stable_baselines_tf2.core.policy_registry import get_policy_from_name as get_policy_from_name
 from stable_baselines_tf2.core.policy_registry import register_policy, saved_classes
@@ -591,7 +591,7 @@ class FeedForwardPolicy(ActorCriticPolicy):
                 "layers is the older way to describe a network; use net_arch", DeprecationWarning, stacklevel=2
             )
             if net_arch is not None:
-                warn_once(f"layers={layers!r} beside net_arch={net_arch!r} has no effect: give one of them")
+                warn_caller(f"layers={layers!r} beside net_arch={net_arch!r} has no effect: give one of them")
         if net_arch is None:
             sizes = [64, 64] if layers is None else list(layers)
             net_arch = [{"vf": sizes, "pi": sizes}]

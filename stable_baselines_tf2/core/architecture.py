@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from stable_baselines_tf2.core.checks import layer_size, warn_once
+from stable_baselines_tf2.core.checks import layer_size, warn_caller
 
 
 class Stage(NamedTuple):
@@ -42,9 +42,9 @@ def parse_net_arch(net_arch: Sequence[Any] | None, n_lstm: int | None = None) ->
     for position, part in enumerate(net_arch):
         if isinstance(part, dict):
             if rest := list(net_arch[position + 1 :]):
-                warn_once(f"net_arch={net_arch!r}: what comes after the dictionary, {rest!r}, has no effect")
+                warn_caller(f"net_arch={net_arch!r}: what comes after the dictionary, {rest!r}, has no effect")
             if unknown := sorted(set(part) - set(branches)):
-                warn_once(f"net_arch={net_arch!r}: only 'pi' and 'vf' in the dictionary count, not {unknown}")
+                warn_caller(f"net_arch={net_arch!r}: only 'pi' and 'vf' in the dictionary count, not {unknown}")
             for branch, sizes in part.items():
                 if branch in unknown:
                     continue

@@ -33,7 +33,7 @@ def check_usual(name: str, value: object, low: float, high: float = np.inf) -> N
         raise ValueError(f"{name} must be a number, not {value!r}")
     if not low <= value <= high:
         usual = f"at least {low:g}" if high == np.inf else f"between {low:g} and {high:g}"
-        warn_once(f"{name}={value!r} is unusual: it is {usual}, as a rule")
+        warn_caller(f"{name}={value!r} is unusual: it is {usual}, as a rule")
 
 
 def take_whole(owner: object, name: str, low: float, high: float = np.inf) -> None:
@@ -44,12 +44,12 @@ def take_whole(owner: object, name: str, low: float, high: float = np.inf) -> No
     """
     value = getattr(owner, name)
     if isinstance(value, float | np.floating) and value == np.floor(value) and np.isfinite(value):
-        warn_once(f"{name}={value!r} is taken for the integer {int(value)}")
+        warn_caller(f"{name}={value!r} is taken for the integer {int(value)}")
         setattr(owner, name, int(value))
     check_number(name, getattr(owner, name), low, high, integer=True)
 
 
-def warn_once(message: str) -> None:
+def warn_caller(message: str) -> None:
     """Warns of something that the program goes on with, at the line of the program that is responsible."""
     level = 2
     frame = inspect.currentframe()

@@ -61,19 +61,19 @@ class NamedNetwork(keras.Model):
                 self._create()
             variables = [variable for layer in self.named_layers.values() for variable in layer.trainable_variables]
             names = [legacy_name(variable) for variable in variables]
-            own = self._own_variables()
+            own = self._own_variables(variables)
             self._params = Parameters([*variables, *own.values()], [*names, *own])
         return self._params
 
-    def _own_variables(self) -> dict[str, Any]:
-        """Variables of Keras layers that a subclass keeps in its attributes, by name.
+    def _own_variables(self, named: Sequence[Any]) -> dict[str, Any]:
+        """Variables besides the named ones, of Keras layers that a subclass keeps in its attributes, by name.
 
         Keras counts its names through the process (``dense_3``), which no other process repeats: the attribute's name
         and the order within it make these.
         """
         found: dict[str, Any] = {}
         of_keras = {*vars(keras.Model()), "named_layers"}  # some of them list all layers
-        seen = {id(variable) for layer in self.named_layers.values() for variable in layer.trainable_variables}
+        seen = set(map(id, named))
         for attribute, value in vars(self).items():
             if attribute in of_keras or attribute.startswith("_self_"):
                 continue

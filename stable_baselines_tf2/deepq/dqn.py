@@ -227,12 +227,9 @@ class DQN(OffPolicyRLModel):
         """
         if update_eps >= 0.0:
             self._eps.advance(tf.constant([update_eps], tf.float32))
-        best = self.acting_policy.best_actions(obs)
         if not stochastic:
-            return best
-        uniform = self.generator.random(len(obs), dtype=np.float32)
-        random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
-        return epsilon_greedy(lambda: best, float(self._eps.vector.numpy()[0]), uniform, random_actions)
+            return self.acting_policy.best_actions(obs)
+        return self._epsilon_greedy(self.acting_policy, obs, self._eps.vector.numpy()[0])
 
     def proba_step(self, *args: object, **kwargs: object) -> Any:
         """Probabilities of actions: see `DQNPolicy.proba_step`."""
@@ -331,10 +328,14 @@ class DQN(OffPolicyRLModel):
             policy, scheduled = self._perturbed(self.parameter_noise, obs, starts, float(scheduled)), np.float32(0.0)
         if scheduled != eps:
             self._eps.advance(tf.constant([scheduled]))
+        actions = self._epsilon_greedy(policy, obs, eps)
+        return actions, actions
+
+    def _epsilon_greedy(self, policy: DQNPolicy, obs: np.ndarray, eps: float) -> np.ndarray:
+        """Actions [B] of a network, or random ones with probability ``eps``."""
         uniform = self.generator.random(len(obs), dtype=np.float32)
         random_actions = self.generator.integers(self.step_model.n_actions, size=len(obs))
-        actions = epsilon_greedy(lambda: policy.best_actions(obs), eps, uniform, random_actions)
-        return actions, actions
+        return epsilon_greedy(lambda: policy.best_actions(obs), eps, uniform, random_actions)
 
     def _perturbed(self, noise: ParameterNoise, obs: np.ndarray, starts: np.ndarray, eps: float) -> DQNPolicy:
         """The perturbed network, drawn anew when an episode starts, with a divergence like that of ε-greedy actions."""

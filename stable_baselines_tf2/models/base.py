@@ -20,7 +20,7 @@ from stable_baselines_tf2.common.vec_env import UnvecWrapper, VecEnv, VecNormali
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike, as_vec_env
 from stable_baselines_tf2.core import distributed
 from stable_baselines_tf2.core.archive import Archive, PathOrFile, atomic_write, file_name, write_archive
-from stable_baselines_tf2.core.checks import require_finite, warn_once
+from stable_baselines_tf2.core.checks import require_finite, warn_caller
 from stable_baselines_tf2.core.hooks import check_hooks, check_saved, hook
 from stable_baselines_tf2.core.interfaces import ExpertData
 from stable_baselines_tf2.core.optimizers import Optimizer, State
@@ -664,7 +664,7 @@ class BaseRLModel(GraphAccess, ABC):
         construct: Callable[..., Any] = cls  # an algorithm's constructor, which takes more than the one here
         model = construct(policy=data["policy"], env=None, _init_setup_model=False)
         if unknown := sorted(set(kwargs) - set(vars(model))):
-            warn_once(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}: they become attributes")
+            warn_caller(f"{cls.__name__} has no hyperparameters named {', '.join(unknown)}: they become attributes")
         kept = {*cls.saved, *cls.saved_always} - {"policy"}
         given = {name: item for name, item in data.items() if name in kept} | kwargs
         unrestored = {name: item for name, item in given.items() if isinstance(item, Unrestored)}

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from stable_baselines_tf2.common.runners import episode_sums
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.interfaces import TrainedModel
 from stable_baselines_tf2.core.lazy import LazyDict, Readers
@@ -35,6 +36,7 @@ class LoopNames:
     of_start: ClassVar[Readers] = {}
     of_step: ClassVar[Readers] = {}
     of_later_steps: ClassVar[Readers] = {}  # what the loop has set since the step before
+    of_update: ClassVar[Readers] = {}
 
     def __init__(self, model: TrainedModel, given: Mapping[str, Any]) -> None:
         self.model: Any = model
@@ -45,6 +47,7 @@ class LoopNames:
         self.get_step: GetStep | None = None
         self.before: GetStep | None = None  # the step before
         self._now: dict[str, Any] | None = None
+        self.statistics: Mapping[str, Any] = {}  # of the last update
 
     @property
     def now(self) -> dict[str, Any]:
@@ -67,6 +70,8 @@ class LoopNames:
 
     def at_update(self, statistics: Mapping[str, Any]) -> None:
         """After an update."""
+        self.statistics = statistics
+        self.locals.offer(self.of_update, self)
 
     @property
     def last_info(self) -> dict[str, Any]:
@@ -98,24 +103,19 @@ class RolloutNames(LoopNames):
 
     of_step: ClassVar[Readers] = {name: _now(name) for name in (*STEP, "ep_infos")}
     of_rollout: ClassVar[Readers] = {}
-    of_update: ClassVar[Readers] = {}
+    at_end: ClassVar[Readers | None] = None  # what of it callbacks see at the end of a rollout, if not all
     returned: ClassVar[tuple[str, ...]] = ()  # what the runner returns, as names of ``of_rollout``
 
     def __init__(self, model: TrainedModel, given: Mapping[str, Any]) -> None:
         super().__init__(model, given)
         self.rollout: Any = None
-        self.statistics: Mapping[str, Any] = {}
         self.update = 0
 
     def at_rollout_end(self, update: int = 0, rollout: Rollout | None = None) -> None:
         self.rollout, self.update = rollout, update
         self.locals.update({"update": update, "rollout": rollout})
         if rollout is not None:
-            self.locals.offer(self.of_rollout, self)
-
-    def at_update(self, statistics: Mapping[str, Any]) -> None:
-        self.statistics = statistics
-        self.locals.offer(self.of_update, self)
+            self.locals.offer(self.of_rollout if self.at_end is None else self.at_end, self)
 
     def as_returned(self, rollout: Rollout | None) -> tuple[Any, ...]:
         """A rollout in the form in which the original's runners return it."""
@@ -162,7 +162,7 @@ class A2CNames(_RunnerNames):
 
     of_start: ClassVar[Readers] = {"t_start": lambda names: names.started}
     of_rollout: ClassVar[Readers] = _RunnerNames.of_rollout | {
-        "rewards": lambda names: names.rollout.flat(names.model.legacy_returns(names.rollout)),
+        "rewards": lambda names: names.rollout.flat(names.model.estimated_returns(names.rollout)),
         "rollout": lambda names: names.as_returned(names.rollout),
         "mb_dones": lambda names: [*_listed("starts")(names), names.rollout.last_dones],
     }
@@ -217,14 +217,10 @@ class PPO2Names(_RunnerNames):
     }
     of_step: ClassVar[Readers] = _RunnerNames.of_step | {"mb_neglogpacs": _listed("neglogp")}
     of_rollout: ClassVar[Readers] = _RunnerNames.of_rollout | {
-        "returns": lambda names: names.rollout.flat(names.model.legacy_returns(names.rollout))
+        "returns": lambda names: names.rollout.flat(names.model.estimated_returns(names.rollout))
     }
     returned = ("obs", "returns", "masks", "actions", "values", "neglogpacs", "states", "ep_infos", "true_reward")
-
-    def at_rollout_end(self, update: int = 0, rollout: Rollout | None = None) -> None:
-        self.rollout, self.update = rollout, update
-        self.locals.update({"update": update, "rollout": rollout})
-        self.locals.offer({"mb_rewards": _listed("rewards")}, self)
+    at_end: ClassVar[Readers | None] = {"mb_rewards": _listed("rewards")}
 
 
 class ACERNames(_RunnerNames):
@@ -294,7 +290,7 @@ def _segment(key: str, ahead: int = 1) -> Callable[[Any], np.ndarray]:
     return read
 
 
-class SegmentNames(LoopNames):
+class SegmentNames(RolloutNames):
     """The loop of TRPO, PPO1 and GAIL, of one environment."""
 
     of_step: ClassVar[Readers] = {
@@ -340,7 +336,6 @@ class SegmentNames(LoopNames):
     def __init__(self, model: TrainedModel, given: Mapping[str, Any]) -> None:
         super().__init__(model, given)
         self.last: Rollout | None = None  # the segment before
-        self.rollout: Rollout | None = None
         self.true_return, self.length = 0.0, 0  # of the episode under way, before the last step
         self.episodes: list[tuple[float, int]] = []  # returns and lengths of those that ended in this segment
         self._ends = False
@@ -360,12 +355,6 @@ class SegmentNames(LoopNames):
             reported = step["infos"][0].get("episode")
             self.episodes.append((self.true_return if reported is None else float(reported["r"]), self.length))
             self.true_return, self.length = 0.0, 0
-
-    def at_rollout_end(self, update: int = 0, rollout: Rollout | None = None) -> None:
-        self.rollout = rollout
-        self.locals.update({"update": update, "rollout": rollout})
-        if rollout is not None:
-            self.locals.offer(self.of_rollout, self)
 
     def starts(self) -> np.ndarray:
         """Whether each step of the segment so far started an episode, as the first of all did, [T]."""
@@ -405,10 +394,7 @@ class SegmentNames(LoopNames):
     def _sums(self) -> tuple[list[float], float]:
         """Returns of the episodes that ended in the segment before this step, and of the one under way."""
         n = self.now["step"]
-        parts = np.split(self._learned(n).astype(np.float64), np.flatnonzero(self.dones()[:n]) + 1)
-        sums = [float(part.sum()) for part in parts]
-        sums[0] += float(self.model.carried_return)
-        return sums[:-1], sums[-1]
+        return episode_sums(self._learned(n), self.dones()[:n], float(self.model.carried_return))
 
     def return_so_far(self) -> Any:
         return np.float32(self._sums()[1]).reshape(1, 1) if self.model.using_gail else self.true_return
@@ -421,22 +407,13 @@ class SegmentNames(LoopNames):
 
 # ------------------------------------------------------------ transitions
 def _one(key: str) -> Callable[[Any], Any]:
-    """Of a single environment without the axis of environments."""
-    return lambda names: names.now[key][0] if names.model.n_envs == 1 else names.now[key]
-
-
-def _reward(names: LoopNames) -> Any:
-    rewards = names.now["rewards"]
-    return float(rewards[0]) if names.model.n_envs == 1 else rewards
-
-
-def _done(names: LoopNames) -> Any:
-    dones = names.now["dones"]
-    return bool(dones[0]) if names.model.n_envs == 1 else dones
+    """Of the step, without the axis of a single environment."""
+    return lambda names: names.alone(names.now[key])
 
 
 def _previous(key: str) -> Callable[[Any], Any]:
-    return lambda names: names.before()[key][0] if names.model.n_envs == 1 else names.before()[key]
+    """The same of the step before."""
+    return lambda names: names.alone(names.before()[key])
 
 
 class TransitionNames(LoopNames):
@@ -448,9 +425,10 @@ class TransitionNames(LoopNames):
         "episode_successes": lambda names: names.history.successes,
     }
     of_step: ClassVar[Readers] = {
-        **{"obs": _one("obs"), "new_obs": _one("new_obs"), "action": _one("actions"), "env_action": _one("taken")},
-        **{"unscaled_action": _one("taken"), "rew": _reward, "reward": _reward, "done": _done, "info": _one("infos")},
-        "reset": lambda names: bool(names.now["starts"][0]) if names.model.n_envs == 1 else names.now["starts"],
+        **{name: _one(name) for name in ("obs", "new_obs")},
+        **{"action": _one("actions"), "env_action": _one("taken"), "unscaled_action": _one("taken")},
+        **{"rew": _one("rewards"), "reward": _one("rewards"), "done": _one("dones"), "info": _one("infos")},
+        "reset": _one("starts"),
         **{name: _now(name) for name in ("actions", "rewards", "dones", "infos")},
         "step": lambda names: names.n_steps - 1,
         "start_time": lambda names: names.started,
@@ -473,8 +451,7 @@ class TransitionNames(LoopNames):
 
     def at_step(self, get_step: GetStep) -> None:
         if self.get_step is not None:
-            rewards = self.collector.last_rewards
-            self.raw_reward = float(rewards[0]) if self.model.n_envs == 1 else rewards
+            self.raw_reward = self.alone(self.collector.last_rewards)
         super().at_step(get_step)
         self.locals.update(self.model.step_locals(get_step, self.history))
 
@@ -482,7 +459,14 @@ class TransitionNames(LoopNames):
         """An observation as it was before normalization."""
         if self.model.get_vec_normalize_env() is None:
             return obs
-        return self.collector.raw_obs[0] if self.model.n_envs == 1 else self.collector.raw_obs
+        return self.alone(self.collector.raw_obs)
+
+    def alone(self, values: Any) -> Any:
+        """Of a single environment without the axis of environments; numbers and flags are Python's then."""
+        if self.model.n_envs > 1:
+            return values
+        only = values[0]
+        return only.item() if isinstance(only, np.floating | np.bool_) else only
 
     def wrapper_of_buffer(self) -> Any:
         outer = self.model.wrapper
@@ -580,7 +564,7 @@ class ContinuousNames(TransitionNames):
         "infos_values": lambda names: names.infos_values(),
         "n_updates": lambda names: names.model.n_updates,
         "start_time": lambda names: names.started,
-        "obs": lambda names: names.first_obs(),
+        "obs": lambda names: names.alone(names.collector.obs),
     }
     of_step: ClassVar[Readers] = {
         **TransitionNames.of_step,
@@ -596,9 +580,6 @@ class ContinuousNames(TransitionNames):
         "frac": lambda names: 1.0 - (names.n_steps - 1) / names.locals["total_timesteps"],
     }
 
-    def at_update(self, statistics: Mapping[str, Any]) -> None:
-        self.locals.offer(self.of_update, self)
-
     def infos(self) -> list[tuple[np.float32, ...]]:
         """The statistics of each gradient step of the last training phase."""
         chunks, _ = self.model.last_phase
@@ -610,9 +591,6 @@ class ContinuousNames(TransitionNames):
         found = {} if shown else self.model.last_statistics
         return np.array([found[name] for name in self.model.infos_names], np.float32) if found else []
 
-    def first_obs(self) -> np.ndarray:
-        return self.collector.obs[0] if self.model.n_envs == 1 else self.collector.obs
-
 
 class DDPGNames(TransitionNames):
     """DDPG's loop."""
@@ -622,7 +600,7 @@ class DDPGNames(TransitionNames):
         "episode_successes": lambda names: names.history.successes,
         "start_time": lambda names: names.started,
         "rank": lambda names: names.model.rank,
-        "obs": lambda names: names.first_obs(),
+        "obs": lambda names: names.alone(names.collector.obs),
         "epoch": lambda names: 0,
         "eval_obs": lambda names: names.evaluation("obs", None),
         "eval_qs": lambda names: [],
@@ -646,7 +624,7 @@ class DDPGNames(TransitionNames):
     of_step: ClassVar[Readers] = {
         **TransitionNames.of_step,
         **{name: read for name, read in of_start.items() if name not in ("replay_wrapper", "obs", "epoch", "rank")},
-        "q_value": lambda names: names.q_value(names.now["obs"][:1][0]),
+        "q_value": lambda names: names.q_value(names.now["obs"][0]),
     }
     of_update: ClassVar[Readers] = {
         "actor_loss": lambda names: names.losses("actor_loss")[-1],
@@ -654,12 +632,6 @@ class DDPGNames(TransitionNames):
         "distance": lambda names: names.distances()[-1],
         "t_train": lambda names: names.model.nb_train_steps - 1,
     }
-
-    def at_update(self, statistics: Mapping[str, Any]) -> None:
-        self.locals.offer(self.of_update, self)
-
-    def first_obs(self) -> np.ndarray:
-        return self.collector.obs[0] if self.model.n_envs == 1 else self.collector.obs
 
     def q_value(self, obs: np.ndarray) -> np.ndarray:
         """Q(s, π(s)) of one observation, with the weights of now, [1, 1]."""

@@ -18,7 +18,7 @@ from stable_baselines_tf2.common.policies import BasePolicy
 from stable_baselines_tf2.common.schedules import get_schedule_fn
 from stable_baselines_tf2.common.vec_env import VecEnv
 from stable_baselines_tf2.common.vec_env.conversion import EnvLike
-from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole, warn_once
+from stable_baselines_tf2.core.checks import check_number, check_usual, take_whole, warn_caller
 from stable_baselines_tf2.core.collect import OffPolicyCollector, monitor_records
 from stable_baselines_tf2.core.hooks import hook
 from stable_baselines_tf2.core.parameters import JoinedParameters, Parameters
@@ -160,7 +160,7 @@ class OffPolicyRLModel(ReplayBufferFiles, BaseRLModel):
         take_whole(self, "gradient_steps", 0)
         check_usual("learning_starts", self.learning_starts, 0)
         if self.batch_size > self.buffer_size:
-            warn_once(f"batch_size={self.batch_size} is more than buffer_size={self.buffer_size}: nothing is learned")
+            warn_caller(f"batch_size={self.batch_size} is more than buffer_size={self.buffer_size}: nothing is learned")
         self.check_rates()
 
     @hook

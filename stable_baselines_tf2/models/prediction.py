@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.core.checks import warn_once
+from stable_baselines_tf2.core.checks import warn_caller
 from stable_baselines_tf2.envs.spaces import is_box
 
 
@@ -47,7 +47,7 @@ def log_probabilities(
     """
     actions = np.asarray(actions).reshape(-1, *space.shape)
     if len(actions) == 1 < len(observation):
-        warn_once(f"actions: the only one is taken for all {len(observation)} observations")
+        warn_caller(f"actions: the only one is taken for all {len(observation)} observations")
         actions = np.repeat(actions, len(observation), axis=0)
     if len(actions) != len(observation):
         raise ValueError(f"actions: {len(actions)} were given for {len(observation)} observations")

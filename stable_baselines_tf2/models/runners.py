@@ -45,15 +45,10 @@ class Runner(AbstractEnvRunner):
         """Shape of the observations of a rollout, [N·T, …]."""
         return (self.env.num_envs * self.n_steps, *(self.env.observation_space.shape or ()))
 
-    def __getattribute__(self, name: str) -> Any:
-        if name in _OF_COLLECTOR:
-            return getattr(object.__getattribute__(self, "collector"), name)
-        return object.__getattribute__(self, name)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("model", "_own"):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-        return getattr(self.model, name)
+        return getattr(self.collector if name in _OF_COLLECTOR else self.model, name)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in _OF_COLLECTOR:

@@ -26,7 +26,7 @@ from stable_baselines_tf2.common.callbacks import (
     as_callback,
 )
 from stable_baselines_tf2.common.math_util import safe_mean
-from stable_baselines_tf2.core.checks import warn_once
+from stable_baselines_tf2.core.checks import warn_caller
 from stable_baselines_tf2.core.collect import Rollout
 from stable_baselines_tf2.core.interfaces import TrainedModel
 from stable_baselines_tf2.core.tensorboard import EventWriter, TensorboardWriter
@@ -70,12 +70,12 @@ class Training:
                 f"total_timesteps must be a number of environment steps, 0 or more, not {total_timesteps!r}"
             )
         if total_timesteps < 0:
-            warn_once(f"total_timesteps={total_timesteps!r}: nothing is learned")
+            warn_caller(f"total_timesteps={total_timesteps!r}: nothing is learned")
             total_timesteps = 0
         if log_interval is not None and (not isinstance(log_interval, int | np.integer) or log_interval < 0):
             raise ValueError(f"log_interval must be a positive number or None, not {log_interval!r}")
         if log_interval == 0:
-            warn_once("log_interval=0 prints no tables: it is a positive number, or None for none")
+            warn_caller("log_interval=0 prints no tables: it is a positive number, or None for none")
             log_interval = None
         self.model, self.total_timesteps = model, int(total_timesteps)
         self.log_interval, self.tb_log_name, self.reset_num_timesteps = log_interval, tb_log_name, reset_num_timesteps

@@ -242,7 +242,7 @@ class PPO2(ActorCriticRLModel):
         )
         return {name: float(values.mean()) for name, values in statistics.items()}
 
-    def legacy_returns(self, rollout: Rollout) -> np.ndarray:
+    def estimated_returns(self, rollout: Rollout) -> np.ndarray:
         """The returns that the update takes, [N, T]."""
         rollout.advantages(self.gamma, self.lam)
         return rollout.returns
@@ -254,10 +254,8 @@ class PPO2(ActorCriticRLModel):
     def update(self, rollout: Rollout, training: Training, progress_remaining: float) -> dict[str, float]:
         learning_rate = get_schedule_fn(self.learning_rate)(progress_remaining)
         cliprange = get_schedule_fn(self.cliprange)(progress_remaining)
-        cliprange_vf = (
-            cliprange if self.cliprange_vf is None else get_schedule_fn(self.cliprange_vf)(progress_remaining)
-        )
-        rollout.advantages(self.gamma, self.lam)
+        cliprange_vf = self.value_clip_schedule()(progress_remaining)
+        self.estimated_returns(rollout)
         batch = rollout.batch("obs", "actions", "returns", "values", "neglogp")
         statistics = self.train(batch, *self.minibatches(), learning_rate, cliprange, cliprange_vf)
         return statistics | {

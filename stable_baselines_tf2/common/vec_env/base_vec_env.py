@@ -219,6 +219,13 @@ class VecEnv(ABC):
         return made_with == "human" or (made_with is None and self.num_envs == 1)
 
 
+def mark_end(info: dict[str, Any], obs: Any, terminated: Any, truncated: Any) -> None:
+    """Adds to a step's info what `VecEnv` promises where an episode ended with it, with the last observation."""
+    info["terminal_observation"] = obs
+    if truncated:
+        info["TimeLimit.truncated"] = not terminated
+
+
 class VecEnvWrapper(VecEnv):
     """Base class of what changes the behaviour of a vectorized environment.
 

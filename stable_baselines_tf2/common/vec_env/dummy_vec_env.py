@@ -10,9 +10,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
+from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv, mark_end
 from stable_baselines_tf2.common.vec_env.util import dict_to_obs, obs_space_info
-from stable_baselines_tf2.core.checks import warn_once
+from stable_baselines_tf2.core.checks import warn_caller
 from stable_baselines_tf2.envs.gym_compat import ensure_gymnasium, render_env, reset_result, set_attribute, step_result
 
 
@@ -31,7 +31,7 @@ class DummyVecEnv(VecEnv):
         check_env_fns(env_fns)
         self.envs = [ensure_gymnasium(function()) for function in env_fns]
         if len({id(env.unwrapped) for env in self.envs}) < len(self.envs):
-            warn_once("env_fns made the same environment twice, whose steps mix: each function should make its own")
+            warn_caller("env_fns made the same environment twice, whose steps mix: each function should make its own")
         super().__init__(len(self.envs), self.envs[0].observation_space, self.envs[0].action_space)
         self.metadata = self.envs[0].metadata
         self.keys, shapes, dtypes = obs_space_info(self.observation_space)
@@ -68,7 +68,7 @@ class DummyVecEnv(VecEnv):
         if len(actions) < self.num_envs:
             raise ValueError(f"actions must be {self.num_envs}, one for each environment, got {len(actions)}")
         if len(actions) > self.num_envs:
-            warn_once(f"of {len(actions)} actions only the first {self.num_envs} are taken, one for each environment")
+            warn_caller(f"of {len(actions)} actions only the first {self.num_envs} are taken, one for each environment")
         self.actions = actions[: self.num_envs]
 
     def step_wait(self) -> StepResult:
@@ -87,9 +87,7 @@ class DummyVecEnv(VecEnv):
             info = dict(info)  # some environments return the same dict every time
             if terminated or truncated:
                 dones[index] = True
-                info["terminal_observation"] = deepcopy(obs)  # some write the next one into the same array
-                if truncated:
-                    info["TimeLimit.truncated"] = not terminated
+                mark_end(info, deepcopy(obs), terminated, truncated)  # some write the next one into the same array
                 obs = reset_result(env.reset())[0]
             infos.append(info)
             store(index, obs)

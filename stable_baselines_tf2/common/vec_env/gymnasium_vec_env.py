@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import ArrayLike
 
-from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv
+from stable_baselines_tf2.common.vec_env.base_vec_env import Indices, NotSteppingError, StepResult, VecEnv, mark_end
 
 
 class GymnasiumVecEnv(VecEnv):
@@ -79,9 +79,7 @@ class GymnasiumVecEnv(VecEnv):
                 # What the reset said yields to what the last step said; wrappers add to either.
                 infos = [{**info, **final} for info, final in zip(infos, self._split(final_info), strict=True)]
             for index in np.flatnonzero(dones).tolist():
-                infos[index]["terminal_observation"] = _row(final_obs, index)
-                if truncations[index]:
-                    infos[index]["TimeLimit.truncated"] = not terminations[index]
+                mark_end(infos[index], _row(final_obs, index), terminations[index], truncations[index])
         return obs, np.array(rewards, np.float32), dones, infos
 
     def reset(self) -> Any:

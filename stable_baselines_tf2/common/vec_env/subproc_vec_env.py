@@ -31,6 +31,7 @@ from stable_baselines_tf2.common.vec_env.base_vec_env import (
     NotSteppingError,
     StepResult,
     VecEnv,
+    mark_end,
 )
 from stable_baselines_tf2.common.vec_env.dummy_vec_env import check_env_fns
 from stable_baselines_tf2.common.vec_env.util import stack_obs
@@ -304,10 +305,8 @@ def _step(env: gymnasium.Env, action: ArrayLike) -> tuple[Any, Any, bool, dict[s
     obs, reward, terminated, truncated, info = step_result(env.step(action))
     done = bool(terminated or truncated)
     if done:
-        last = deepcopy(obs)  # some environments write the next one into the same array
-        info = {**info, "terminal_observation": last}
-        if truncated:
-            info["TimeLimit.truncated"] = not terminated
+        info = dict(info)
+        mark_end(info, deepcopy(obs), terminated, truncated)  # some write the next one into the same array
         obs = reset_result(env.reset())[0]
     return obs, reward, done, info
 
