@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import sys
 import time
 import warnings
@@ -233,8 +232,7 @@ class Training:
 
 def _globals_of(model: object) -> dict[str, Any]:
     """The names of the module of an algorithm of this library, which its callbacks get."""
-    package = __name__.partition(".")[0]
-    modules = [base.__module__ for base in type(model).__mro__ if base.__module__.partition(".")[0] == package]
+    modules = [base.__module__ for base in type(model).__mro__ if base.__module__.partition(".")[0] == PACKAGE]
     return dict(vars(sys.modules[modules[0]])) if modules else {}
 
 
@@ -264,13 +262,9 @@ def undo_old_modes() -> None:
     v1.enable_v2_tensorshape()
     v1.enable_control_flow_v2()
     v1.enable_tensor_equality()
-    frame, level = inspect.currentframe(), 1
-    while frame and frame.f_globals.get("__name__", "").startswith(PACKAGE):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(
+    warn_caller(
         "the script calls TensorFlow's disable_v2_behavior() or disable_eager_execution(), which models here do not "
-        "need: leave that line out",
-        stacklevel=level,
+        "need: leave that line out"
     )
 
 

@@ -68,7 +68,7 @@ def test_infinite_action(check_inf):
 
 
 def test_warnings():
-    env = VecCheckNan(venv(1, NotANumber, length=9), warn_caller=False)
+    env = VecCheckNan(venv(1, NotANumber, length=9), warn_once=False)
     env.reset()
     env.step([0])
     with pytest.warns(UserWarning, match="environment 0"):

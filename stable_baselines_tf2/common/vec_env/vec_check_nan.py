@@ -17,14 +17,14 @@ class VecCheckNan(VecEnvWrapper):
     Args:
         venv: the environments to watch.
         raise_exception: raise ``ValueError`` instead of warning.
-        warn_caller: warn about the first finding only.
+        warn_once: warn about the first finding only.
         check_inf: look for infinity too.
     """
 
-    def __init__(self, venv: VecEnv, raise_exception: bool = False, warn_caller: bool = True, check_inf: bool = True):
+    def __init__(self, venv: VecEnv, raise_exception: bool = False, warn_once: bool = True, check_inf: bool = True):
         super().__init__(venv)
         self.raise_exception = raise_exception
-        self.warn_caller = warn_caller
+        self.warn_once = warn_once
         self.check_inf = check_inf
         self._actions: Any = None
         self._observations: Any = None
@@ -50,7 +50,7 @@ class VecCheckNan(VecEnvWrapper):
         return observations
 
     def _check(self, origin: str, context: str, **values: Any) -> None:
-        if self._user_warned and self.warn_caller and not self.raise_exception:
+        if self._user_warned and self.warn_once and not self.raise_exception:
             return
         found = [finding for name, value in values.items() for finding in self._findings(name, value)]
         if not found:
